@@ -1,0 +1,1 @@
+export { readEnv, type Env, type EnvReader } from "./env.ts";

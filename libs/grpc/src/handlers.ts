@@ -1,0 +1,148 @@
+// grpc-js has one handler shape per call kind; ours are async functions and generators. This file is the bridge: bytes are
+// decoded here, so that a malformed message is the caller's INVALID_ARGUMENT and not the server's INTERNAL.
+
+import { once } from "node:events";
+import { create, fromBinary, toBinary, type DescMessage } from "@bufbuild/protobuf";
+import type { Metadata, ServerDuplexStream, ServerReadableStream, ServerUnaryCall, ServerWritableStream, UntypedHandleCall, sendUnaryData } from "@grpc/grpc-js";
+import { context as otel } from "@opentelemetry/api";
+import type { Identity } from "@servable/auth";
+import { StatusError } from "@servable/errors";
+import type { Logger } from "@servable/telemetry";
+import { abortError, createContext, type AnyServerCall, type CallContext, type OwnedContext } from "./call-context.ts";
+import { methodPath, type UntypedMethod } from "./service.ts";
+import { toGrpcStatus } from "./status.ts";
+import { startServerSpan } from "./tracing.ts";
+
+/** One ended call, for metrics and usage. */
+export interface EndedCall {
+  readonly method: string;
+  /** "OK" or a gRPC code's name. */
+  readonly code: string;
+  readonly durationMs: number;
+  readonly context: CallContext;
+}
+
+/** What every call passes through. */
+export interface CallPolicy {
+  /** Verifies the caller; throws to refuse. */
+  readonly authenticate: ((metadata: Metadata, method: string) => Identity | undefined | Promise<Identity | undefined>) | undefined;
+  readonly onCallEnd: ((call: EndedCall) => void) | undefined;
+  readonly logger: Logger | undefined;
+}
+
+/** Runs one call under its span, with its caller verified; answers the error to send, or undefined. */
+export async function runCall(call: AnyServerCall, method: string, policy: CallPolicy, work: (context: OwnedContext) => Promise<void>): Promise<StatusError | undefined> {
+  const started = performance.now();
+  const context = createContext(call, method);
+  const span = startServerSpan(method, call.metadata);
+  let failure: StatusError | undefined;
+  try {
+    await otel.with(span.context, async () => {
+      context.identity = await policy.authenticate?.(call.metadata, method);
+      await work(context);
+    });
+  } catch (error) {
+    failure = context.signal.aborted && !(error instanceof StatusError) ? abortError(context.signal) : StatusError.from(error);
+    if (failure.reason === "INTERNAL") {
+      otel.with(span.context, () => policy.logger?.error({ event: "call_failed", method, request_id: context.requestId, err: failure?.cause ?? error }));
+    }
+  }
+  const code = failure?.code ?? "OK";
+  span.end(code);
+  policy.onCallEnd?.({ method, code, durationMs: performance.now() - started, context });
+  return failure;
+}
+
+/** The grpc-js handler of a method. */
+export function handlerOf(method: UntypedMethod, policy: CallPolicy): UntypedHandleCall {
+  switch (method.desc.methodKind) {
+    case "unary":
+      return unary(method, policy);
+    case "server_streaming":
+      return serverStreaming(method, policy);
+    case "client_streaming":
+      return clientStreaming(method, policy);
+    case "bidi_streaming":
+      return bidiStreaming(method, policy);
+  }
+}
+
+function unary({ desc, handle }: UntypedMethod, policy: CallPolicy): UntypedHandleCall {
+  return (call: ServerUnaryCall<Buffer, Buffer>, done: sendUnaryData<Buffer>) => {
+    void runCall(call, methodPath(desc), policy, async (context) => {
+      const answer = await handle(decode(desc.input, call.request) as never, context);
+      context.flushHeaders();
+      done(null, encode(desc.output, answer), context.trailers);
+    }).then((failure) => failure && done(toGrpcStatus(failure)));
+  };
+}
+
+function clientStreaming({ desc, handle }: UntypedMethod, policy: CallPolicy): UntypedHandleCall {
+  return (call: ServerReadableStream<Buffer, Buffer>, done: sendUnaryData<Buffer>) => {
+    void runCall(call, methodPath(desc), policy, async (context) => {
+      const answer = await handle(incoming(desc.input, call, context.signal) as never, context);
+      context.flushHeaders();
+      done(null, encode(desc.output, answer), context.trailers);
+    }).then((failure) => failure && done(toGrpcStatus(failure)));
+  };
+}
+
+function serverStreaming({ desc, handle }: UntypedMethod, policy: CallPolicy): UntypedHandleCall {
+  return (call: ServerWritableStream<Buffer, Buffer>) => {
+    void runCall(call, methodPath(desc), policy, async (context) => {
+      await send(desc.output, handle(decode(desc.input, call.request) as never, context), call, context);
+    }).then((failure) => failure && call.emit("error", toGrpcStatus(failure)));
+  };
+}
+
+function bidiStreaming({ desc, handle }: UntypedMethod, policy: CallPolicy): UntypedHandleCall {
+  return (call: ServerDuplexStream<Buffer, Buffer>) => {
+    void runCall(call, methodPath(desc), policy, async (context) => {
+      await send(desc.output, handle(incoming(desc.input, call, context.signal) as never, context), call, context);
+    }).then((failure) => failure && call.emit("error", toGrpcStatus(failure)));
+  };
+}
+
+async function* incoming(schema: DescMessage, call: ServerReadableStream<Buffer, Buffer> | ServerDuplexStream<Buffer, Buffer>, signal: AbortSignal): AsyncGenerator<unknown> {
+  // Leaving the loop early must not destroy the call: the answer still has to go out.
+  for await (const bytes of call.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) yield decode(schema, bytes);
+  if (signal.aborted) throw abortError(signal);
+}
+
+async function send(schema: DescMessage, messages: unknown, call: ServerWritableStream<Buffer, Buffer> | ServerDuplexStream<Buffer, Buffer>, context: OwnedContext): Promise<void> {
+  const iterator = (messages as AsyncIterable<unknown>)[Symbol.asyncIterator]();
+  // A generator that waits for news would never hear of a cancellation: whoever is quicker decides.
+  const aborted = Promise.withResolvers<never>();
+  const onAbort = (): void => aborted.reject(abortError(context.signal));
+  context.signal.addEventListener("abort", onAbort, { once: true });
+  aborted.promise.catch(() => {});
+  try {
+    context.signal.throwIfAborted();
+    context.flushHeaders();
+    for (;;) {
+      const next = await Promise.race([iterator.next(), aborted.promise]);
+      if (next.done === true) break;
+      if (!call.write(encode(schema, next.value))) await once(call, "drain", { signal: context.signal });
+    }
+    call.end(context.trailers);
+  } catch (error) {
+    // The generator cleans up behind our back; whether that works does not change the answer.
+    void Promise.resolve(iterator.return?.()).catch(() => {});
+    throw error;
+  } finally {
+    context.signal.removeEventListener("abort", onAbort);
+  }
+}
+
+function decode(schema: DescMessage, bytes: Uint8Array): unknown {
+  try {
+    return fromBinary(schema, bytes);
+  } catch (error) {
+    throw new StatusError("MESSAGE_MALFORMED", `the request is no valid ${schema.typeName}: check the client's contract`, { cause: error });
+  }
+}
+
+function encode(schema: DescMessage, value: unknown): Buffer {
+  const bytes = toBinary(schema, create(schema, value as never));
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}

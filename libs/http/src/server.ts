@@ -1,0 +1,132 @@
+import { randomUUID } from "node:crypto";
+import { createGunzip, createInflate } from "node:zlib";
+import { SpanKind, SpanStatusCode, context, propagation, trace, type Span } from "@opentelemetry/api";
+import { StatusError, httpStatusOf } from "@servable/errors";
+import type { Logger } from "@servable/telemetry";
+import { fastify, type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
+
+/** Largest body taken unless told otherwise: Triton's default. */
+export const BODY_BYTES_MAX = 64 * 1024 * 1024;
+
+/** What a server serves and under which rules. */
+export interface HttpServerOptions {
+  readonly host: string;
+  /** 0 = any. */
+  readonly port: number;
+  /** The variable that PORT_IN_USE names. */
+  readonly portVariable: string;
+  /** Largest body taken, after decompression too. @default 64 MiB */
+  readonly bodyBytesMax?: number;
+  /** Registers routes. Bodies arrive as bytes whatever their content type, since stock clients send none. */
+  readonly routes: (app: FastifyInstance) => void;
+  /** The body of an error answer. @default the form of `errorBody` */
+  readonly errorBody?: (error: StatusError, request: FastifyRequest) => unknown;
+  /** Called once per answered request. */
+  readonly onRequestEnd?: (request: FastifyRequest, reply: FastifyReply) => void;
+  readonly logger?: Logger;
+}
+
+/** A running server; disposing lets requests in flight finish. */
+export interface HttpServer extends AsyncDisposable {
+  /** "host:port" with the real port. */
+  readonly address: string;
+}
+
+declare module "fastify" {
+  interface FastifyRequest {
+    /** The request's span; handlers run in its context. */
+    span: Span;
+  }
+}
+
+/** The error form of Servable's own paths. */
+export function errorBody(error: StatusError): { error: { message: string; reason: string; code: string; metadata: Readonly<Record<string, string>> } } {
+  return { error: { message: error.message, reason: error.reason, code: error.code, metadata: error.metadata } };
+}
+
+/**
+ * Starts an HTTP server: body limit, gzip and deflate bodies, request ids, spans, and every error as JSON with the status
+ * that its reason maps to.
+ *
+ * @throws StatusError `PORT_IN_USE` naming the variable to set
+ */
+export async function startHttpServer(options: HttpServerOptions): Promise<HttpServer> {
+  const { host, port, portVariable, bodyBytesMax = BODY_BYTES_MAX } = options;
+  const app = fastify({
+    bodyLimit: bodyBytesMax,
+    requestIdHeader: "x-request-id",
+    genReqId: () => randomUUID(),
+    // Idle keep-alive connections must not hold up a shutdown.
+    forceCloseConnections: "idle",
+    routerOptions: { ignoreTrailingSlash: true, maxParamLength: 512 },
+  });
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser("*", { parseAs: "buffer" }, (_request, body, done) => done(null, body));
+  app.addHook("preParsing", async (request, _reply, payload) => {
+    const encoding = request.headers["content-encoding"];
+    if (encoding === undefined || encoding === "identity") return payload;
+    const decoder = encoding === "gzip" ? createGunzip() : encoding === "deflate" ? createInflate() : undefined;
+    if (decoder === undefined) throw new StatusError("FIELD_INVALID", `content-encoding "${encoding}" is not served: use gzip or deflate`);
+    // fastify compares content-length with what it reads; after decompression only the limit counts.
+    delete request.headers["content-length"];
+    request.headers["transfer-encoding"] = "chunked";
+    payload.on("error", (error) => decoder.destroy(error));
+    return payload.pipe(decoder);
+  });
+  app.addHook("onRequest", (request, reply, done) => {
+    const tracer = trace.getTracer("@servable/http");
+    const parent = propagation.extract(context.active(), request.headers);
+    request.span = tracer.startSpan(`HTTP ${request.method}`, { kind: SpanKind.SERVER, attributes: { "http.request.method": request.method, "url.path": request.url.split("?")[0] ?? "" } }, parent);
+    void reply.header("x-request-id", request.id);
+    context.with(trace.setSpan(parent, request.span), done);
+  });
+  app.addHook("onResponse", async (request, reply) => {
+    request.span.setAttribute("http.response.status_code", reply.statusCode);
+    if (request.routeOptions.url !== undefined) request.span.updateName(`HTTP ${request.method} ${request.routeOptions.url}`);
+    if (reply.statusCode >= 500) request.span.setStatus({ code: SpanStatusCode.ERROR });
+    request.span.end();
+    options.onRequestEnd?.(request, reply);
+  });
+  app.setErrorHandler((error, request, reply) => {
+    const failure = fromHttpError(error, bodyBytesMax);
+    if (failure.reason === "INTERNAL") options.logger?.error({ event: "request_failed", url: request.url, request_id: request.id, err: failure.cause ?? error });
+    const body = (options.errorBody ?? errorBody)(failure, request);
+    if (failure.code === "UNAUTHENTICATED") void reply.header("www-authenticate", "Bearer");
+    void reply.code(httpStatusOf(failure)).type("application/json").send(JSON.stringify(body));
+  });
+  app.setNotFoundHandler((request) => {
+    throw new StatusError("ROUTE_UNKNOWN", `there is nothing at ${request.method} ${request.url.split("?")[0] ?? ""}: see the README for the paths`);
+  });
+  options.routes(app);
+  try {
+    await app.listen({ host, port });
+  } catch (error) {
+    await app.close();
+    if ((error as NodeJS.ErrnoException).code === "EADDRINUSE") {
+      throw new StatusError("PORT_IN_USE", `${host}:${port} is in use: stop what listens there or set ${portVariable} to another port`, { metadata: { variable: portVariable }, cause: error });
+    }
+    throw error;
+  }
+  const bound = app.addresses().find((each) => typeof each === "object");
+  return { address: `${host}:${bound?.port ?? port}`, [Symbol.asyncDispose]: () => app.close() };
+}
+
+function fromHttpError(error: unknown, bodyBytesMax: number): StatusError {
+  const { code, statusCode } = error as { code?: string; statusCode?: number };
+  if (error instanceof StatusError) return error;
+  if (code === "FST_ERR_CTP_BODY_TOO_LARGE") return new StatusError("MESSAGE_TOO_LARGE", `the body exceeds the maximum allowed input size of ${bodyBytesMax} bytes: send less`);
+  if (code === "Z_DATA_ERROR" || code === "Z_BUF_ERROR") return new StatusError("MESSAGE_MALFORMED", "the compressed body cannot be read: check content-encoding", { cause: error });
+  if (statusCode !== undefined && statusCode >= 400 && statusCode < 500 && error instanceof Error) return new StatusError("MESSAGE_MALFORMED", error.message, { cause: error });
+  return StatusError.from(error);
+}
+
+/** The JSON value of a body; an empty body is undefined. @throws StatusError `JSON_MALFORMED` */
+export function parseJson(body: Uint8Array | undefined): unknown {
+  if (body === undefined || body.length === 0) return undefined;
+  const text = Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString("utf8");
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw new StatusError("JSON_MALFORMED", `the body is no valid JSON: ${(error as Error).message}`, { cause: error });
+  }
+}

@@ -1,0 +1,4 @@
+export { type SpanRecord } from "./file-span-exporter.ts";
+export { createLogger, type Logger } from "./logger.ts";
+export { startTelemetry, type Telemetry, type TelemetryOptions } from "./setup.ts";
+export { activeTraceparent, contextOf, withSpan } from "./span.ts";
