@@ -1,0 +1,4 @@
+export { openFileBlobStore, type BlobExpectation, type BlobInfo, type BlobStore } from "./blob-store.ts";
+export { openDataDir, readOrCreateSecret, type DataDir } from "./data-dir.ts";
+export { openDatabase, type Database, type DatabaseOptions } from "./database.ts";
+export { isUniqueViolation } from "./error-mapping.ts";
