@@ -1,0 +1,166 @@
+// A graph under construction. Values know their datatype and shape when they are made, so that a mistake is an error at the
+// line that made it, and not at the end inside onnxruntime.
+
+import { create, toBinary } from "@bufbuild/protobuf";
+import { elementCount, tensorOf, type Datatype, type Tensor, type ElementValue } from "@servable/tensor";
+import { decodeBytesElements } from "@servable/tensor";
+import { ELEMENT_TYPES } from "./element-type.ts";
+import { AttributeProtoSchema, AttributeProto_AttributeType as AttributeType, ModelProtoSchema, NodeProtoSchema, TensorProtoSchema, ValueInfoProtoSchema, type AttributeProto, type NodeProto, type TensorProto, type ValueInfoProto } from "./gen/onnx/onnx_pb.js";
+
+/** A size, or the name of one that varies. */
+export type Dimension = number | string;
+
+/** A symbolic tensor: an input, a constant or what a node gives. */
+export interface Value {
+  readonly name: string;
+  readonly datatype: Datatype;
+  readonly shape: readonly Dimension[];
+}
+
+/** An attribute of a node, by its JavaScript form: whole numbers are ints; write floats as `{ float }`. */
+export type Attribute = number | string | readonly number[] | readonly string[] | { readonly float: number } | { readonly floats: readonly number[] } | { readonly tensor: Tensor };
+
+/** A node with the values it connects, as gradients read it. */
+export interface GraphNode {
+  readonly opType: string;
+  readonly domain: string;
+  readonly inputs: readonly (Value | undefined)[];
+  readonly outputs: readonly Value[];
+  readonly attributes: Readonly<Record<string, Attribute>>;
+}
+
+/** Raised while a graph is built: operands that do not fit. */
+export class GraphError extends Error {
+  override readonly name = "GraphError";
+}
+
+/** The opset of authored graphs: every operator used here has a CPU kernel in it. */
+export const OPSET = 21;
+const ML_OPSET = 3;
+/** onnxruntime 1.30 reads IR versions up to 13. */
+const IR_VERSION = 10n;
+
+/** A graph under construction: add inputs and nodes, then {@link buildModel}. */
+export class Graph {
+  readonly inputs: Value[] = [];
+  readonly nodes: GraphNode[] = [];
+  readonly initializers = new Map<string, { readonly value: Value; readonly tensor: Tensor }>();
+  readonly #constants = new Map<string, Value>();
+  #names = 0;
+
+  /** Adds an input. */
+  input(name: string, datatype: Datatype, shape: readonly Dimension[]): Value {
+    const value = { name, datatype, shape };
+    this.inputs.push(value);
+    return value;
+  }
+
+  /** A constant of JavaScript values; equal ones are stored once. */
+  constant(datatype: Datatype, shape: readonly number[], values: readonly ElementValue[] | readonly string[]): Value {
+    const tensor = tensorOf(datatype, shape, values);
+    const key = `${datatype}[${shape.join()}]${Buffer.from(tensor.data).toString("latin1")}`;
+    const known = tensor.data.length <= 1024 ? this.#constants.get(key) : undefined;
+    if (known !== undefined) return known;
+    const value = this.weight(this.#fresh("const"), tensor);
+    this.#constants.set(key, value);
+    return value;
+  }
+
+  /** A named constant, e.g. a trained weight. */
+  weight(name: string, tensor: Tensor): Value {
+    if (this.initializers.has(name)) throw new GraphError(`there is a weight "${name}" already`);
+    const value = { name, datatype: tensor.datatype, shape: tensor.shape };
+    this.initializers.set(name, { value, tensor });
+    return value;
+  }
+
+  /** Adds a node with one output whose type the caller has inferred. */
+  node(opType: string, inputs: readonly (Value | undefined)[], output: { datatype: Datatype; shape: readonly Dimension[]; name?: string }, attributes: Readonly<Record<string, Attribute>> = {}, domain = ""): Value {
+    const value = { name: output.name ?? this.#fresh(opType), datatype: output.datatype, shape: output.shape };
+    this.nodes.push({ opType, domain, inputs, outputs: [value], attributes });
+    return value;
+  }
+
+  #fresh(stem: string): string {
+    return `${stem}_${this.#names++}`;
+  }
+}
+
+/** What a model is made of. */
+export interface BuildOptions {
+  readonly graph: Graph;
+  /** Outputs by the name that callers see. */
+  readonly outputs: Readonly<Record<string, Value>>;
+  readonly name?: string;
+}
+
+/** The bytes of a model: only nodes that the outputs need, in a fixed order, so that the same graph gives the same bytes. */
+export function buildModel({ graph, outputs, name = "graph" }: BuildOptions): Uint8Array {
+  const named = Object.entries(outputs).map(([as, value]) => ({ as, value, node: graph.nodes.find(({ outputs: made }) => made.includes(value)) }));
+  const needed = new Set<string>(named.map(({ value }) => value.name));
+  const nodes: GraphNode[] = [];
+  for (const node of [...graph.nodes].reverse()) {
+    if (!node.outputs.some((value) => needed.has(value.name))) continue;
+    nodes.unshift(node);
+    for (const input of node.inputs) if (input !== undefined) needed.add(input.name);
+  }
+  const protos: NodeProto[] = nodes.map((node) =>
+    create(NodeProtoSchema, {
+      opType: node.opType,
+      domain: node.domain,
+      input: node.inputs.map((value) => value?.name ?? ""),
+      output: node.outputs.map((value) => value.name),
+      attribute: Object.entries(node.attributes).map(([key, value]) => attributeOf(key, value)),
+    }),
+  );
+  // Outputs get the callers' names by an Identity: one value may be several outputs, or an input itself.
+  for (const { as, value } of named) if (as !== value.name) protos.push(create(NodeProtoSchema, { opType: "Identity", input: [value.name], output: [as] }));
+  const domains = new Set(nodes.map(({ domain }) => domain));
+  const model = create(ModelProtoSchema, {
+    irVersion: IR_VERSION,
+    producerName: "servable",
+    opsetImport: [{ domain: "", version: BigInt(OPSET) }, ...(domains.has("ai.onnx.ml") ? [{ domain: "ai.onnx.ml", version: BigInt(ML_OPSET) }] : []), ...(domains.has("com.microsoft") ? [{ domain: "com.microsoft", version: 1n }] : [])],
+    graph: {
+      name,
+      node: protos,
+      initializer: [...graph.initializers.values()].filter(({ value }) => needed.has(value.name)).map(({ value, tensor }) => tensorProtoOf(value.name, tensor)),
+      input: graph.inputs.map(valueInfoOf),
+      output: named.map(({ as, value }) => valueInfoOf({ ...value, name: as })),
+    },
+  });
+  return toBinary(ModelProtoSchema, model);
+}
+
+function valueInfoOf({ name, datatype, shape }: Value): ValueInfoProto {
+  return create(ValueInfoProtoSchema, {
+    name,
+    type: {
+      value: {
+        case: "tensorType",
+        value: {
+          elemType: ELEMENT_TYPES[datatype],
+          shape: { dim: shape.map((dimension) => ({ value: typeof dimension === "number" ? { case: "dimValue" as const, value: BigInt(dimension) } : { case: "dimParam" as const, value: dimension } })) },
+        },
+      },
+    },
+  });
+}
+
+function tensorProtoOf(name: string, { datatype, shape, data }: Tensor): TensorProto {
+  const head = { name, dataType: ELEMENT_TYPES[datatype], dims: shape.map(BigInt) };
+  return create(TensorProtoSchema, datatype === "BYTES" ? { ...head, stringData: decodeBytesElements(data, elementCount(shape)) } : { ...head, rawData: data });
+}
+
+function attributeOf(name: string, value: Attribute): AttributeProto {
+  const text = new TextEncoder();
+  if (typeof value === "number") return create(AttributeProtoSchema, { name, type: AttributeType.INT, i: BigInt(value) });
+  if (typeof value === "string") return create(AttributeProtoSchema, { name, type: AttributeType.STRING, s: text.encode(value) });
+  if (Array.isArray(value)) {
+    return typeof value[0] === "string"
+      ? create(AttributeProtoSchema, { name, type: AttributeType.STRINGS, strings: (value as string[]).map((each) => text.encode(each)) })
+      : create(AttributeProtoSchema, { name, type: AttributeType.INTS, ints: (value as number[]).map(BigInt) });
+  }
+  if ("float" in value) return create(AttributeProtoSchema, { name, type: AttributeType.FLOAT, f: value.float });
+  if ("floats" in value) return create(AttributeProtoSchema, { name, type: AttributeType.FLOATS, floats: [...value.floats] });
+  return create(AttributeProtoSchema, { name, type: AttributeType.TENSOR, t: tensorProtoOf("", (value as { tensor: Tensor }).tensor) });
+}

@@ -1,0 +1,12 @@
+export { ELEMENT_TYPES, datatypeOf } from "./element-type.ts";
+export type { ModelProto } from "./gen/onnx/onnx_pb.js";
+export { Graph, GraphError, OPSET, buildModel, type Attribute, type BuildOptions, type Dimension, type GraphNode, type Value } from "./graph.ts";
+export { MODEL_LIMITS, checkLimits, type ModelLimits } from "./limits.ts";
+export { broadcastShapes } from "./ops/broadcast.ts";
+export { add, cast, div, equal, exp, gemm, greater, identity, isNaN, log, matMul, mul, neg, sub, where } from "./ops/math.ts";
+export { logSoftmax, relu, sigmoid, softmax, softplus, tanh } from "./ops/nn.ts";
+export { argMax, reduceMean, reduceSum } from "./ops/reduction.ts";
+export { concat, expandLike, gather, reshape, transpose } from "./ops/shape.ts";
+export { printModel } from "./print.ts";
+export { readModel } from "./read.ts";
+export { signatureOf, type ModelSignature, type TensorSpec } from "./signature.ts";

@@ -1,0 +1,5 @@
+export { decodeBytesElements, encodeBytesElements } from "./bytes-codec.ts";
+export { DATATYPES, elementBytes, isDatatype, isFloat, type Datatype } from "./datatype.ts";
+export { NESTING_DEPTH_MAX, flatten, nest } from "./nesting.ts";
+export { ELEMENTS_MAX, elementCount, fitsShape } from "./shape.ts";
+export { checkByteCount, elementsOf, tensorOf, typedArrayOf, type ElementValue, type Tensor } from "./tensor.ts";
