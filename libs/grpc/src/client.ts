@@ -89,7 +89,18 @@ export function rawUnary(channel: Channel, path: string, request: Uint8Array, op
 }
 
 async function* stream(channel: Channel, method: DescMethod & { input: DescMessage; output: DescMessage }, requests: AsyncIterable<unknown> | Iterable<unknown>, options: CallOptions): AsyncGenerator<unknown> {
-  const path = methodPath(method);
+  const encoded = async function* (): AsyncGenerator<Uint8Array> {
+    for await (const request of requests) yield toBinary(method.input, create(method.input, request as never));
+  };
+  for await (const bytes of rawStream(channel, methodPath(method), encoded(), options)) yield fromBinary(method.output, bytes);
+}
+
+/**
+ * One streaming call of any kind with bytes in and out.
+ *
+ * @throws StatusError with the server's reason, or what `requests` threw
+ */
+export async function* rawStream(channel: Channel, path: string, requests: AsyncIterable<Uint8Array>, options: CallOptions = {}): AsyncGenerator<Uint8Array> {
   const metadata = metadataOf(channel, options);
   const span = startClientSpan(path, metadata);
   // On the wire all four kinds are one: messages up, messages down, a status.
@@ -112,7 +123,7 @@ async function* stream(channel: Channel, method: DescMethod & { input: DescMessa
     try {
       for await (const request of requests) {
         if (ended) return;
-        if (!call.write(toBinary(method.input, create(method.input, request as never)))) await drained();
+        if (!call.write(request)) await drained();
       }
       call.end();
     } catch (error) {
@@ -123,7 +134,7 @@ async function* stream(channel: Channel, method: DescMethod & { input: DescMessa
   const uploading = upload();
   let code = "CANCELLED";
   try {
-    for await (const bytes of call.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) yield fromBinary(method.output, bytes);
+    for await (const bytes of call.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) yield bytes;
     code = "OK";
   } catch (error) {
     if (uploadFailure !== undefined) throw StatusError.from(uploadFailure);

@@ -67,49 +67,49 @@ export function handlerOf(method: UntypedMethod, policy: CallPolicy): UntypedHan
   }
 }
 
-function unary({ desc, handle }: UntypedMethod, policy: CallPolicy): UntypedHandleCall {
+function unary({ desc, handle, raw }: UntypedMethod, policy: CallPolicy): UntypedHandleCall {
   return (call: ServerUnaryCall<Buffer, Buffer>, done: sendUnaryData<Buffer>) => {
     void runCall(call, methodPath(desc), policy, async (context) => {
-      const answer = await handle(decode(desc.input, call.request) as never, context);
+      const answer = await handle(decode(raw ? undefined : desc.input, call.request) as never, context);
       context.flushHeaders();
-      done(null, encode(desc.output, answer), context.trailers);
+      done(null, encode(raw ? undefined : desc.output, answer), context.trailers);
     }).then((failure) => failure && done(toGrpcStatus(failure)));
   };
 }
 
-function clientStreaming({ desc, handle }: UntypedMethod, policy: CallPolicy): UntypedHandleCall {
+function clientStreaming({ desc, handle, raw }: UntypedMethod, policy: CallPolicy): UntypedHandleCall {
   return (call: ServerReadableStream<Buffer, Buffer>, done: sendUnaryData<Buffer>) => {
     void runCall(call, methodPath(desc), policy, async (context) => {
-      const answer = await handle(incoming(desc.input, call, context.signal) as never, context);
+      const answer = await handle(incoming(raw ? undefined : desc.input, call, context.signal) as never, context);
       context.flushHeaders();
-      done(null, encode(desc.output, answer), context.trailers);
+      done(null, encode(raw ? undefined : desc.output, answer), context.trailers);
     }).then((failure) => failure && done(toGrpcStatus(failure)));
   };
 }
 
-function serverStreaming({ desc, handle }: UntypedMethod, policy: CallPolicy): UntypedHandleCall {
+function serverStreaming({ desc, handle, raw }: UntypedMethod, policy: CallPolicy): UntypedHandleCall {
   return (call: ServerWritableStream<Buffer, Buffer>) => {
     void runCall(call, methodPath(desc), policy, async (context) => {
-      await send(desc.output, handle(decode(desc.input, call.request) as never, context), call, context);
+      await send(raw ? undefined : desc.output, handle(decode(raw ? undefined : desc.input, call.request) as never, context), call, context);
     }).then((failure) => failure && call.emit("error", toGrpcStatus(failure)));
   };
 }
 
-function bidiStreaming({ desc, handle }: UntypedMethod, policy: CallPolicy): UntypedHandleCall {
+function bidiStreaming({ desc, handle, raw }: UntypedMethod, policy: CallPolicy): UntypedHandleCall {
   return (call: ServerDuplexStream<Buffer, Buffer>) => {
     void runCall(call, methodPath(desc), policy, async (context) => {
-      await send(desc.output, handle(incoming(desc.input, call, context.signal) as never, context), call, context);
+      await send(raw ? undefined : desc.output, handle(incoming(raw ? undefined : desc.input, call, context.signal) as never, context), call, context);
     }).then((failure) => failure && call.emit("error", toGrpcStatus(failure)));
   };
 }
 
-async function* incoming(schema: DescMessage, call: ServerReadableStream<Buffer, Buffer> | ServerDuplexStream<Buffer, Buffer>, signal: AbortSignal): AsyncGenerator<unknown> {
+async function* incoming(schema: DescMessage | undefined, call: ServerReadableStream<Buffer, Buffer> | ServerDuplexStream<Buffer, Buffer>, signal: AbortSignal): AsyncGenerator<unknown> {
   // Leaving the loop early must not destroy the call: the answer still has to go out.
   for await (const bytes of call.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) yield decode(schema, bytes);
   if (signal.aborted) throw abortError(signal);
 }
 
-async function send(schema: DescMessage, messages: unknown, call: ServerWritableStream<Buffer, Buffer> | ServerDuplexStream<Buffer, Buffer>, context: OwnedContext): Promise<void> {
+async function send(schema: DescMessage | undefined, messages: unknown, call: ServerWritableStream<Buffer, Buffer> | ServerDuplexStream<Buffer, Buffer>, context: OwnedContext): Promise<void> {
   const iterator = (messages as AsyncIterable<unknown>)[Symbol.asyncIterator]();
   // A generator that waits for news would never hear of a cancellation: whoever is quicker decides.
   const aborted = Promise.withResolvers<never>();
@@ -134,7 +134,9 @@ async function send(schema: DescMessage, messages: unknown, call: ServerWritable
   }
 }
 
-function decode(schema: DescMessage, bytes: Uint8Array): unknown {
+/** Without a schema messages stay encoded. */
+function decode(schema: DescMessage | undefined, bytes: Uint8Array): unknown {
+  if (schema === undefined) return bytes;
   try {
     return fromBinary(schema, bytes);
   } catch (error) {
@@ -142,7 +144,7 @@ function decode(schema: DescMessage, bytes: Uint8Array): unknown {
   }
 }
 
-function encode(schema: DescMessage, value: unknown): Buffer {
-  const bytes = toBinary(schema, create(schema, value as never));
+function encode(schema: DescMessage | undefined, value: unknown): Buffer {
+  const bytes = schema === undefined ? (value as Uint8Array) : toBinary(schema, create(schema, value as never));
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }

@@ -30,6 +30,8 @@ export type ServiceImplementation<S extends DescService> = { [K in keyof S["meth
 export interface UntypedMethod {
   readonly desc: DescMethod & { readonly input: DescMessage; readonly output: DescMessage };
   readonly handle: (request: never, context: CallContext) => unknown;
+  /** Whether the handler takes and answers encoded messages. */
+  readonly raw: boolean;
 }
 
 /** A service ready to be served. */
@@ -41,12 +43,30 @@ export interface ServiceRegistration {
 /** Binds handlers to a service's descriptor; the compiler checks every request and response type. */
 export function implement<S extends DescService>(desc: S, implementation: ServiceImplementation<S>): ServiceRegistration {
   const handlers = implementation as Record<string, UntypedMethod["handle"]>;
+  return bind(desc, handlers, false);
+}
+
+/** Handlers of all methods of a service that take and answer encoded messages. */
+export type RawImplementation<S extends DescService> = {
+  [K in keyof S["method"]]: S["method"][K] extends DescMethodBiDiStreaming
+    ? (requests: AsyncIterable<Uint8Array>, context: CallContext) => AsyncIterable<Uint8Array>
+    : S["method"][K] extends DescMethodUnary
+      ? (request: Uint8Array, context: CallContext) => Promise<Uint8Array>
+      : never;
+};
+
+/** Binds handlers of encoded messages: for whoever looks at a few bytes and passes the call on undecoded. */
+export function implementRaw<S extends DescService>(desc: S, implementation: RawImplementation<S>): ServiceRegistration {
+  return bind(desc, implementation, true);
+}
+
+function bind(desc: DescService, handlers: Record<string, UntypedMethod["handle"]>, raw: boolean): ServiceRegistration {
   return {
     desc,
     methods: desc.methods.map((method) => {
       const handle = handlers[method.localName];
       if (handle === undefined) throw new TypeError(`${desc.typeName}.${method.name} has no handler`);
-      return { desc: method, handle: handle.bind(implementation) };
+      return { desc: method, handle: handle.bind(handlers), raw };
     }),
   };
 }
