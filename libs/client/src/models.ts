@@ -1,0 +1,157 @@
+import { randomUUID } from "node:crypto";
+import { ModelRegistryService, type UploadArtifactRequestSchema } from "@servable/contracts/registry/v1/model_registry";
+import type { Model, ModelAlias } from "@servable/contracts/registry/v1/model";
+import { ModelVersion_State, type ModelVersion } from "@servable/contracts/registry/v1/model_version";
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import { REASONS, StatusError, type Reason } from "@servable/errors";
+import type { Client } from "@servable/grpc";
+import { allPages, untimed, type ClientCallOptions, type Connection } from "./connection.ts";
+import { digestOf, fileChunks } from "./file-chunks.ts";
+
+/** What to import and under which name. */
+export interface ImportOptions extends ClientCallOptions {
+  /** Id of the model; made when it does not exist. */
+  readonly model: string;
+  /** An ONNX file. */
+  readonly file: string;
+  readonly description?: string | undefined;
+  readonly labels?: Readonly<Record<string, string>> | undefined;
+  /** ModelConfig settings as JSON, e.g. `{"max_batch_size": 8}`. */
+  readonly servingConfigJson?: string | undefined;
+  /** Called after each piece that was sent. */
+  readonly onProgress?: ((sentBytes: number, totalBytes: number) => void) | undefined;
+}
+
+/** Models, their versions and aliases. */
+export class Models {
+  readonly #connection: Connection;
+  readonly #registry: Client<typeof ModelRegistryService>;
+
+  constructor(connection: Connection) {
+    this.#connection = connection;
+    this.#registry = connection.client(ModelRegistryService);
+  }
+
+  /**
+   * Uploads a file as the next version of a model, and waits until the registry has checked it. Nothing is left behind
+   * when that fails.
+   *
+   * @throws StatusError `MODEL_NOT_ONNX`, `MODEL_REFUSED`, `ARTIFACT_TOO_LARGE`, `FIELD_INVALID` (no such file)
+   * @example await client.models.importFile({ model: "mnist", file: "mnist.onnx" });
+   */
+  async importFile(options: ImportOptions): Promise<ModelVersion> {
+    const { model, file, description = "", labels = {}, servingConfigJson = "" } = options;
+    const digest = await digestOf(file);
+    const { created } = await this.#ensureModel(model, options);
+    const parent = this.#connection.name("models", model);
+    const requestId = randomUUID();
+    let version: ModelVersion | undefined;
+    try {
+      version = await this.#connection.retrying(() => this.#registry.createModelVersion({ parent, requestId, modelVersion: { description, labels: { ...labels }, servingConfigJson } }, { signal: options.signal }), options);
+      const { name } = version;
+      // A repeated upload of the same bytes to a PENDING version replaces what came before.
+      await this.#connection.retrying(() => this.#registry.uploadArtifact(uploadOf(name, file, digest, options.onProgress), untimed(options)), options);
+      return await this.#finalize(name, options);
+    } catch (error) {
+      await this.#discard(version, created ? parent : undefined);
+      throw error;
+    }
+  }
+
+  list(options: ClientCallOptions = {}): Promise<Model[]> {
+    return allPages(async (pageToken) => {
+      const { models, nextPageToken } = await this.#connection.retrying(() => this.#registry.listModels({ parent: this.#connection.parent, pageSize: 1_000, pageToken }, options), options);
+      return { items: models, nextPageToken };
+    });
+  }
+
+  get(model: string, options: ClientCallOptions = {}): Promise<Model> {
+    return this.#connection.retrying(() => this.#registry.getModel({ name: this.#connection.name("models", model) }, options), options);
+  }
+
+  /** @throws StatusError `RESOURCE_IN_USE` while a deployment uses it, or without `force` while it has versions */
+  async delete(model: string, options: ClientCallOptions & { readonly force?: boolean } = {}): Promise<void> {
+    await this.#registry.deleteModel({ name: this.#connection.name("models", model), force: options.force ?? false }, options);
+  }
+
+  /** All versions, newest first. */
+  versions(model: string, options: ClientCallOptions = {}): Promise<ModelVersion[]> {
+    const parent = this.#connection.name("models", model);
+    return allPages(async (pageToken) => {
+      const { modelVersions, nextPageToken } = await this.#connection.retrying(() => this.#registry.listModelVersions({ parent, pageSize: 1_000, pageToken }, options), options);
+      return { items: modelVersions, nextPageToken };
+    });
+  }
+
+  /** One version by number or alias. */
+  version(model: string, version: string, options: ClientCallOptions = {}): Promise<ModelVersion> {
+    const name = `${this.#connection.name("models", model)}/versions/${version}`;
+    return this.#connection.retrying(() => this.#registry.getModelVersion({ name }, options), options);
+  }
+
+  /** Points an alias at a version, wherever it pointed before. */
+  setAlias(model: string, alias: string, version: string, options: ClientCallOptions = {}): Promise<ModelAlias> {
+    const parent = this.#connection.name("models", model);
+    const request = { alias: { name: `${parent}/aliases/${alias}`, modelVersion: `${parent}/versions/${version}` } };
+    return this.#connection.retrying(() => this.#registry.setModelAlias(request, options), options);
+  }
+
+  aliases(model: string, options: ClientCallOptions = {}): Promise<ModelAlias[]> {
+    const parent = this.#connection.name("models", model);
+    return allPages(async (pageToken) => {
+      const { aliases, nextPageToken } = await this.#connection.retrying(() => this.#registry.listModelAliases({ parent, pageSize: 1_000, pageToken }, options), options);
+      return { items: aliases, nextPageToken };
+    });
+  }
+
+  async #ensureModel(model: string, options: ClientCallOptions): Promise<{ created: boolean }> {
+    const { parent } = this.#connection;
+    try {
+      await this.#connection.retrying(() => this.#registry.createModel({ parent, modelId: model }, { signal: options.signal }), options);
+      return { created: true };
+    } catch (error) {
+      if (error instanceof StatusError && error.reason === "ALREADY_EXISTS") return { created: false };
+      throw error;
+    }
+  }
+
+  async #finalize(name: string, options: ClientCallOptions): Promise<ModelVersion> {
+    const version = await this.#connection.retrying(async (attempt) => {
+      // An answer that got lost: the version says itself what became of it.
+      if (attempt > 1) {
+        const found = await this.#registry.getModelVersion({ name }, { signal: options.signal });
+        if (found.state !== ModelVersion_State.PENDING) return found;
+      }
+      return this.#registry.finalizeModelVersion({ name }, untimed(options));
+    }, options);
+    if (version.state === ModelVersion_State.FAILED) {
+      const reason: Reason = version.failureReason in REASONS ? (version.failureReason as Reason) : "MODEL_REFUSED";
+      throw new StatusError(reason, version.failureMessage, { metadata: { modelVersion: name } });
+    }
+    return version;
+  }
+
+  async #discard(version: ModelVersion | undefined, model: string | undefined): Promise<void> {
+    try {
+      if (version !== undefined) await this.#registry.deleteModelVersion({ name: version.name });
+      if (model !== undefined) await this.#registry.deleteModel({ name: model, force: false });
+    } catch {
+      // The import's own failure is what the caller must hear; a PENDING version harms nobody.
+    }
+  }
+}
+
+async function* uploadOf(
+  modelVersion: string,
+  file: string,
+  { sha256, sizeBytes }: { sha256: string; sizeBytes: number },
+  onProgress: ImportOptions["onProgress"],
+): AsyncGenerator<MessageInitShape<typeof UploadArtifactRequestSchema>> {
+  yield { payload: { case: "head", value: { modelVersion, path: "model.onnx", sha256, sizeBytes: BigInt(sizeBytes) } } };
+  let sent = 0;
+  for await (const chunk of fileChunks(file)) {
+    yield { payload: { case: "chunk", value: chunk } };
+    sent += chunk.length;
+    onProgress?.(sent, sizeBytes);
+  }
+}
