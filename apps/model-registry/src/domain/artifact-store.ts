@@ -1,0 +1,92 @@
+import { createHash } from "node:crypto";
+import { StatusError } from "@servable/errors";
+import type { ModelSignature } from "@servable/onnx";
+import type { BlobStore } from "@servable/storage";
+import { ModelCatalog, stateWrong } from "./model-catalog.ts";
+import type { ArtifactRecord, VersionRecord } from "./records.ts";
+import type { RegistryStore } from "./registry-store.ts";
+
+/** The file of a version that is run. */
+export const MODEL_FILE = "model.onnx";
+
+/** What a model file was found to be. */
+export type ValidationResult = { readonly ok: true; readonly signature: ModelSignature } | { readonly ok: false; readonly reason: string; readonly message: string };
+
+/** Checks a model file where it can do no harm. */
+export type Validator = (path: string, signal: AbortSignal) => Promise<ValidationResult>;
+
+/** What the store of artifacts stands on. */
+export interface ArtifactStoreDeps {
+  readonly catalog: ModelCatalog;
+  readonly store: RegistryStore;
+  readonly blobs: BlobStore;
+  readonly validate: Validator;
+  readonly artifactBytesMax: number;
+}
+
+/** Uploads, checks and downloads of versions' files. A version becomes READY only after its model file was checked. */
+export class ArtifactStore {
+  readonly #deps: ArtifactStoreDeps;
+
+  constructor(deps: ArtifactStoreDeps) {
+    this.#deps = deps;
+  }
+
+  /** @throws StatusError `STATE_WRONG`, `ARTIFACT_DIGEST_MISMATCH`, `ARTIFACT_TOO_LARGE`, `FIELD_INVALID` */
+  async upload(versionName: string, path: string, chunks: AsyncIterable<Uint8Array>, expected: { sha256: string; sizeBytes: number }): Promise<ArtifactRecord> {
+    checkPath(path);
+    if (expected.sha256 !== "" && !/^[0-9a-fA-F]{64}$/.test(expected.sha256)) {
+      throw new StatusError("FIELD_INVALID", "head.sha256 must be 64 hexadecimal digits", { metadata: { field: "head.sha256" } });
+    }
+    await this.#pending(versionName);
+    const { sha256, sizeBytes } = await this.#deps.blobs.put(chunks, {
+      sha256: expected.sha256 === "" ? undefined : expected.sha256,
+      sizeBytes: expected.sizeBytes > 0 ? expected.sizeBytes : undefined,
+      bytesMax: this.#deps.artifactBytesMax,
+    });
+    const artifact = { path, sha256, sizeBytes };
+    await this.#pending(versionName);
+    await this.#deps.store.versions.putArtifact(versionName, artifact);
+    return artifact;
+  }
+
+  /** Checks the model file and decides the version: READY or FAILED. @throws StatusError `STATE_WRONG` */
+  async finalize(versionName: string, principal: string, signal: AbortSignal): Promise<VersionRecord> {
+    const version = await this.#pending(versionName);
+    const model = version.artifacts.find(({ path }) => path === MODEL_FILE);
+    if (model === undefined) throw new StatusError("STATE_WRONG", `${versionName} has no artifact "${MODEL_FILE}": upload it first`, { metadata: { state: version.state } });
+    const result = await this.#deps.validate(this.#deps.blobs.path(model.sha256), signal);
+    return this.#deps.catalog.finishVersion(
+      result.ok
+        ? { ...version, state: "READY", digest: digestOf(version.artifacts), signature: result.signature }
+        : { ...version, state: "FAILED", failureReason: result.reason, failureMessage: result.message },
+      principal,
+    );
+  }
+
+  /** @throws StatusError `ARTIFACT_NOT_FOUND`, `OFFSET_OUT_OF_RANGE`, `ARTIFACT_CORRUPT` */
+  async open(versionName: string, path: string, offsetBytes: number): Promise<{ artifact: ArtifactRecord; chunks: AsyncIterable<Uint8Array> }> {
+    const version = await this.#deps.catalog.getVersion(versionName);
+    const artifact = version.artifacts.find((each) => each.path === path);
+    if (artifact === undefined) throw new StatusError("ARTIFACT_NOT_FOUND", `${versionName} has no artifact "${path}": it has ${version.artifacts.map((each) => each.path).join(", ") || "none"}`, { metadata: { path } });
+    return { artifact, chunks: this.#deps.blobs.read(artifact.sha256, { offsetBytes }) };
+  }
+
+  async #pending(name: string): Promise<VersionRecord> {
+    const version = await this.#deps.catalog.getVersion(name);
+    if (version.state !== "PENDING") throw stateWrong(version);
+    return version;
+  }
+}
+
+/** One digest for all files: "sha256:…" over the sorted lines "path sha256". */
+function digestOf(artifacts: readonly ArtifactRecord[]): string {
+  const lines = artifacts.map(({ path, sha256 }) => `${path} ${sha256}\n`).sort();
+  return `sha256:${createHash("sha256").update(lines.join("")).digest("hex")}`;
+}
+
+function checkPath(path: string): void {
+  if (!/^[A-Za-z0-9._-]+(\/[A-Za-z0-9._-]+)*$/.test(path) || path.split("/").some((part) => part === "." || part === "..") || path.length > 200) {
+    throw new StatusError("FIELD_INVALID", `head.path="${path.slice(0, 80)}" must be a relative file name of letters, digits, ".", "_", "-" and "/"`, { metadata: { field: "head.path" } });
+  }
+}

@@ -1,0 +1,2 @@
+export type { RegistryConfig } from "./config.ts";
+export { startServer, type RegistryServer } from "./server.ts";

@@ -1,0 +1,54 @@
+// Reads a stranger's model where a crash, an endless run or a memory bomb ends this process only.
+// argv: path of the file. Answers one message over IPC and ends.
+
+import { readFileSync } from "node:fs";
+import { StatusError } from "@servable/errors";
+import { checkLimits, readModel, signatureOf, type ModelSignature, type TensorSpec } from "@servable/onnx";
+import ort from "onnxruntime-node";
+import type { ValidationResult } from "../domain/artifact-store.ts";
+
+const TYPES: Readonly<Record<string, ort.Tensor.Type>> = {
+  BOOL: "bool", UINT8: "uint8", UINT16: "uint16", UINT32: "uint32", UINT64: "uint64", INT8: "int8", INT16: "int16", INT32: "int32", INT64: "int64", FP32: "float32", FP64: "float64", BYTES: "string",
+};
+
+async function validate(path: string): Promise<ValidationResult> {
+  try {
+    const bytes = readFileSync(path);
+    const model = readModel(bytes);
+    checkLimits(model);
+    const signature = signatureOf(model);
+    await load(bytes, signature);
+    return { ok: true, signature };
+  } catch (error) {
+    const { reason, message } = StatusError.from(error);
+    return { ok: false, reason, message: reason === "INTERNAL" ? `the file could not be checked: ${error instanceof Error ? error.message : String(error)}` : message };
+  }
+}
+
+async function load(bytes: Uint8Array, signature: ModelSignature): Promise<void> {
+  let session: ort.InferenceSession;
+  try {
+    session = await ort.InferenceSession.create(bytes, { intraOpNumThreads: 1, logSeverityLevel: 4 });
+  } catch (error) {
+    throw new StatusError("MODEL_LOAD_FAILED", `onnxruntime cannot load the graph: ${(error as Error).message.slice(0, 500)}`);
+  }
+  const feeds = signature.inputs.map((input) => [input.name, probe(input)] as const);
+  if (feeds.some(([, tensor]) => tensor === undefined)) return;
+  // Zeros need not be sensible input, so an error proves nothing; what counts is that the run ends.
+  await session.run(Object.fromEntries(feeds) as Record<string, ort.Tensor>).catch(() => {});
+}
+
+/** The smallest tensor that fits: variable sizes are 1, all elements zero. */
+function probe({ datatype, shape }: TensorSpec): ort.Tensor | undefined {
+  const type = TYPES[datatype];
+  if (type === undefined) return undefined;
+  const dims = shape.map((dimension) => (dimension === -1 ? 1 : dimension));
+  const count = dims.reduce((product, dimension) => product * dimension, 1);
+  if (type === "string") return new ort.Tensor(Array<string>(count).fill(""), dims);
+  if (type === "bool") return new ort.Tensor("bool", new Uint8Array(count), dims);
+  const Type = { uint8: Uint8Array, uint16: Uint16Array, uint32: Uint32Array, uint64: BigUint64Array, int8: Int8Array, int16: Int16Array, int32: Int32Array, int64: BigInt64Array, float32: Float32Array, float64: Float64Array }[type as "uint8"];
+  return new ort.Tensor(type as "uint8", new Type(count), dims);
+}
+
+const result = await validate(process.argv[2] ?? "");
+process.send?.(result, () => process.disconnect?.());
