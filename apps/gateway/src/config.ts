@@ -1,0 +1,50 @@
+import { readEnv, type Env } from "@servable/config";
+import { MESSAGE_BYTES_MAX } from "@servable/grpc";
+
+/** Settings of a gateway. */
+export interface GatewayConfig {
+  /** Folder of the embedded database, the installation's token and the admin key. */
+  readonly dataDir: string;
+  /** `postgres://…`; absent = SQLite in the data directory. */
+  readonly databaseUrl?: string | undefined;
+  /** Interface of all three ports. */
+  readonly host: string;
+  /** 0 = any. */
+  readonly grpcPort: number;
+  /** 0 = any. */
+  readonly httpPort: number;
+  /** Served by `main.ts`, since metrics belong to the process. */
+  readonly metricsPort: number;
+  /** `none` takes every caller for an admin of the default project. */
+  readonly auth: "keys" | "none";
+  /** The first admin key; absent = made once and kept in the data directory. */
+  readonly bootstrapApiKey?: string | undefined;
+  /** What the Open Inference Protocol reports as the server's name. */
+  readonly serverName: string;
+  readonly registryAddress: string;
+  readonly trainingAddress: string;
+  /** The installation's secret; absent = the file in the data directory. */
+  readonly internalToken?: string | undefined;
+  /** Largest request over gRPC and HTTP, and largest answer of a replica. */
+  readonly messageBytesMax: number;
+}
+
+/** Reads the settings. @throws StatusError `CONFIG_INVALID` naming the variable */
+export function gatewayConfigFromEnv(env: Env): GatewayConfig {
+  const read = readEnv(env);
+  return Object.freeze({
+    dataDir: read.string("SERVABLE_DATA_DIR", ".servable"),
+    databaseUrl: read.optional("SERVABLE_DATABASE_URL"),
+    host: read.string("SERVABLE_HOST", "127.0.0.1"),
+    grpcPort: read.port("SERVABLE_GRPC_PORT", 8001),
+    httpPort: read.port("SERVABLE_HTTP_PORT", 8000),
+    metricsPort: read.port("SERVABLE_METRICS_PORT", 8002),
+    auth: read.oneOf("SERVABLE_AUTH", ["keys", "none"], "keys"),
+    bootstrapApiKey: read.optional("SERVABLE_BOOTSTRAP_API_KEY"),
+    serverName: read.string("SERVABLE_SERVER_NAME", "servable"),
+    registryAddress: read.string("SERVABLE_REGISTRY_ADDRESS", "127.0.0.1:8101"),
+    trainingAddress: read.string("SERVABLE_TRAINING_ADDRESS", "127.0.0.1:8102"),
+    internalToken: read.optional("SERVABLE_INTERNAL_TOKEN"),
+    messageBytesMax: read.bytes("SERVABLE_MESSAGE_BYTES_MAX", MESSAGE_BYTES_MAX),
+  });
+}

@@ -1,0 +1,69 @@
+import type { Identity } from "@servable/auth";
+import { StatusError } from "@servable/errors";
+import type { FastifyInstance, FastifyReply, FastifyRequest, HTTPMethods, RouteHandlerMethod } from "fastify";
+import { secretOf, type Authenticator } from "../domain/authenticator.ts";
+import type { Caller } from "../domain/caller.ts";
+
+declare module "fastify" {
+  interface FastifyRequest {
+    /** The verified caller; undefined on open paths. */
+    identity: Identity | undefined;
+  }
+}
+
+/** Verifies the key of a call. */
+export type Verify = (secret: string | undefined) => Identity | Promise<Identity>;
+
+/** How keys are verified: by the authenticator, or not at all. */
+export function verifierOf(authenticator: Authenticator, openIdentity: Identity | undefined): Verify {
+  return openIdentity === undefined ? (secret) => authenticator.authenticate(secret) : () => openIdentity;
+}
+
+/** Verifies each request before its body is read. */
+export function addAuthentication(app: FastifyInstance, verify: Verify, openPaths: ReadonlySet<string>): void {
+  app.decorateRequest("identity", undefined);
+  app.addHook("onRequest", async (request) => {
+    if (openPaths.has(request.routeOptions.url ?? "")) return;
+    request.identity = await verify(
+      secretOf((name) => {
+        const value = request.headers[name];
+        return Array.isArray(value) ? value[0] : value;
+      }),
+    );
+  });
+}
+
+/** The caller of a request; its signal aborts when the connection closes before the answer. */
+export function callerOfRequest(request: FastifyRequest, reply: FastifyReply): Caller {
+  if (request.identity === undefined) throw new TypeError(`${request.url} is open and has no caller`);
+  const controller = new AbortController();
+  reply.raw.once("close", () => {
+    if (!reply.raw.writableFinished) controller.abort(new DOMException("the caller went away", "AbortError"));
+  });
+  return { identity: request.identity, requestId: request.id, signal: controller.signal, deadline: undefined };
+}
+
+/** Model and version out of the path. */
+export function referenceOf(request: FastifyRequest): { model: string; version: string } {
+  const { model = "", version = "" } = request.params as { model?: string; version?: string };
+  return { model, version };
+}
+
+/** The body's bytes; empty when there is none. */
+export function bodyOf(request: FastifyRequest): Uint8Array {
+  return request.body instanceof Uint8Array ? request.body : new Uint8Array();
+}
+
+const METHODS: readonly HTTPMethods[] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
+
+/** Serves one method at a path; the others answer 405 naming the right one. */
+export function route(app: FastifyInstance, method: "GET" | "POST", url: string, handler: RouteHandlerMethod): void {
+  app.route({ method, url, handler });
+  app.route({
+    method: METHODS.filter((other) => other !== method),
+    url,
+    handler: async () => {
+      throw new StatusError("HTTP_METHOD_WRONG", `use ${method} here`);
+    },
+  });
+}

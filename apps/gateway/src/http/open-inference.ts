@@ -1,0 +1,101 @@
+// The Open Inference Protocol over REST: each path is the twin of a gRPC call and goes through the same domain.
+
+import { create, fromBinary, toBinary, type DescMessage } from "@bufbuild/protobuf";
+import {
+  ModelConfigRequestSchema,
+  ModelConfigResponseSchema,
+  ModelInferRequestSchema,
+  ModelInferResponseSchema,
+  ModelMetadataRequestSchema,
+  ModelMetadataResponseSchema,
+  ModelReadyRequestSchema,
+  ModelReadyResponseSchema,
+  ModelStatisticsRequestSchema,
+  ModelStatisticsResponseSchema,
+  ServerMetadataResponseSchema,
+} from "@servable/contracts/open-inference/grpc_service";
+import { ModelConfigSchema } from "@servable/contracts/open-inference/model_config";
+import { StatusError } from "@servable/errors";
+import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
+import type { Caller } from "../domain/caller.ts";
+import { parseInferRequest, rawInferRequest, type ParsedInferRequest } from "../domain/infer-json.ts";
+import { writeInferResponse } from "../domain/infer-response-json.ts";
+import type { Inference } from "../domain/inference.ts";
+import { messageToJson } from "../domain/message-json.ts";
+import type { Router } from "../domain/router.ts";
+import { serverMetadata } from "../domain/server-metadata.ts";
+import { sendCompressed } from "./compression.ts";
+import { bodyOf, callerOfRequest, referenceOf, route } from "./http-caller.ts";
+
+/** Where the JSON ends and binary tensors begin, in requests and answers. */
+const JSON_LENGTH_HEADER = "inference-header-content-length";
+
+/** Registers the protocol's paths, repository paths excepted. */
+export function openInferenceRoutes(app: FastifyInstance, { serverName, router, inference }: { serverName: string; router: Router; inference: Inference }): void {
+  const json = (reply: FastifyReply, text: string): FastifyReply => reply.type("application/json").send(text);
+
+  /** Serves what one unary call about a model answers, as JSON. */
+  const ask = (path: string, method: string, input: typeof ModelMetadataRequestSchema | typeof ModelStatisticsRequestSchema, output: DescMessage): void => {
+    for (const url of [`/v2/models/:model${path}`, `/v2/models/:model/versions/:version${path}`]) {
+      route(app, "GET", url, async (request, reply) => {
+        const { model: name, version } = referenceOf(request);
+        const bytes = toBinary(input, create(input, { name, version }));
+        return json(reply, messageToJson(output, fromBinary(output, await inference.ask(method, { model: name, version }, bytes, callerOfRequest(request, reply)))));
+      });
+    }
+  };
+  ask("", "ModelMetadata", ModelMetadataRequestSchema, ModelMetadataResponseSchema);
+  ask("/stats", "ModelStatistics", ModelStatisticsRequestSchema, ModelStatisticsResponseSchema);
+
+  route(app, "GET", "/v2", async (request, reply) => json(reply, messageToJson(ServerMetadataResponseSchema, await serverMetadata(serverName, inference, callerOfRequest(request, reply)))));
+  route(app, "GET", "/v2/health/live", async () => ({ live: true }));
+  route(app, "GET", "/v2/health/ready", async (_, reply) => reply.code(router.ready ? 200 : 503).send({ ready: router.ready }));
+  route(app, "GET", "/v2/models/stats", async (request, reply) => {
+    const bytes = await inference.askAny("ModelStatistics", toBinary(ModelStatisticsRequestSchema, create(ModelStatisticsRequestSchema)), callerOfRequest(request, reply));
+    return json(reply, messageToJson(ModelStatisticsResponseSchema, fromBinary(ModelStatisticsResponseSchema, bytes)));
+  });
+  for (const prefix of ["/v2/models/:model", "/v2/models/:model/versions/:version"]) {
+    route(app, "GET", `${prefix}/config`, async (request, reply) => {
+      const { model: name, version } = referenceOf(request);
+      const bytes = toBinary(ModelConfigRequestSchema, create(ModelConfigRequestSchema, { name, version }));
+      const { config } = fromBinary(ModelConfigResponseSchema, await inference.ask("ModelConfig", { model: name, version }, bytes, callerOfRequest(request, reply)));
+      if (config === undefined) throw new StatusError("INTERNAL", `the replica answered no configuration of ${name}`);
+      return json(reply, messageToJson(ModelConfigSchema, config));
+    });
+    route(app, "GET", `${prefix}/ready`, async (request, reply) => {
+      const { model: name, version } = referenceOf(request);
+      const caller = callerOfRequest(request, reply);
+      const served = router.peek(caller.identity.project, { model: name, version }) !== undefined;
+      const bytes = toBinary(ModelReadyRequestSchema, create(ModelReadyRequestSchema, { name, version }));
+      const ready = served && fromBinary(ModelReadyResponseSchema, await inference.ask("ModelReady", { model: name, version }, bytes, caller)).ready;
+      // The protocol wants 400 here, whatever the reason.
+      return ready ? { name, ready } : reply.code(400).send({ error: "Model version not ready" });
+    });
+    route(app, "POST", `${prefix}/infer`, async (request, reply) => {
+      const caller = callerOfRequest(request, reply);
+      const { request: message, wantsBinary } = await parsedOf(request, caller);
+      const response = await inference.infer(toBinary(ModelInferRequestSchema, message), caller);
+      const { body, jsonLength } = writeInferResponse(fromBinary(ModelInferResponseSchema, response), wantsBinary);
+      if (jsonLength === undefined) void reply.type("application/json");
+      else void reply.type("application/octet-stream").header(JSON_LENGTH_HEADER, jsonLength);
+      return sendCompressed(request, reply, body);
+    });
+  }
+
+  const parsedOf = async (request: FastifyRequest, caller: Caller): Promise<ParsedInferRequest> => {
+    const reference = referenceOf(request);
+    const body = bodyOf(request);
+    const jsonLength = jsonLengthOf(request, body.length);
+    // An unknown model is the first thing to say, before anything is said of its tensors.
+    const { signature } = await router.find(caller.identity.project, reference, caller.signal);
+    return jsonLength === 0 ? rawInferRequest(body, reference, signature?.inputs ?? []) : parseInferRequest(body, jsonLength, reference);
+  };
+}
+
+function jsonLengthOf(request: FastifyRequest, bodyLength: number): number | undefined {
+  const text = request.headers[JSON_LENGTH_HEADER];
+  if (text === undefined) return undefined;
+  const length = Number(text);
+  if (Number.isInteger(length) && length >= 0 && length <= bodyLength) return length;
+  throw new StatusError("FIELD_INVALID", `Inference-Header-Content-Length is "${String(text)}", but the body has ${bodyLength} bytes: send the length of its JSON part`);
+}

@@ -1,0 +1,48 @@
+import type { DescMethod } from "@bufbuild/protobuf";
+import { GRPCInferenceService } from "@servable/contracts/open-inference/grpc_service";
+import { createChannel, methodPath, rawStream, rawUnary, type CallOptions, type Channel, type ChannelOptions } from "@servable/grpc";
+import type { Caller } from "../domain/caller.ts";
+import type { ReplicaClient } from "../domain/inference.ts";
+
+/** Channels to inference replicas, opened with the first call to an address. */
+export interface ReplicaChannels extends ReplicaClient, Disposable {
+  /** Closes channels to addresses that are gone, unless calls still use them. */
+  retain(addresses: ReadonlySet<string>, isBusy: (address: string) => boolean): void;
+}
+
+const PATHS = new Map<string, string>(GRPCInferenceService.methods.map((method: DescMethod) => [method.name, methodPath(method)]));
+
+/** Channels that all have the same options. */
+export function createReplicaChannels(options: ChannelOptions): ReplicaChannels {
+  const channels = new Map<string, Channel>();
+  const channelTo = (address: string): Channel => {
+    let channel = channels.get(address);
+    if (channel === undefined) channels.set(address, (channel = createChannel(address, options)));
+    return channel;
+  };
+  return {
+    unary: (address, method, request, caller) => rawUnary(channelTo(address), pathOf(method), request, optionsOf(caller)),
+    stream: (address, method, requests, caller) => rawStream(channelTo(address), pathOf(method), requests, optionsOf(caller)),
+    retain(addresses, isBusy) {
+      for (const [address, channel] of channels) {
+        if (addresses.has(address) || isBusy(address)) continue;
+        channels.delete(address);
+        channel.close();
+      }
+    },
+    [Symbol.dispose]() {
+      for (const channel of channels.values()) channel.close();
+      channels.clear();
+    },
+  };
+}
+
+function pathOf(method: string): string {
+  const path = PATHS.get(method);
+  if (path === undefined) throw new TypeError(`GRPCInferenceService has no ${method}`);
+  return path;
+}
+
+function optionsOf({ identity, requestId, signal, deadline }: Caller): CallOptions {
+  return { identity, requestId, signal, deadline };
+}

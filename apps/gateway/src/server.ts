@@ -1,0 +1,153 @@
+import { randomBytes } from "node:crypto";
+import type { Metadata } from "@grpc/grpc-js";
+import { serviceIdentity, type Identity } from "@servable/auth";
+import { DeploymentService } from "@servable/contracts/registry/v1/deployment";
+import { createChannel, createClient, startGrpcServer, type Channel } from "@servable/grpc";
+import { errorBody, startHttpServer, type HttpServer } from "@servable/http";
+import { openDataDir, openDatabase, readOrCreateSecret } from "@servable/storage";
+import { createLogger, type Logger } from "@servable/telemetry";
+import { DEFAULT_PROJECT, bootstrap } from "./bootstrap.ts";
+import type { GatewayConfig } from "./config.ts";
+import { createAuthenticator, secretOf } from "./domain/authenticator.ts";
+import { createInference, type InferenceDeps } from "./domain/inference.ts";
+import { createLoadBalancer } from "./domain/load-balancing.ts";
+import { createPredict } from "./domain/predict.ts";
+import { createRouter } from "./domain/router.ts";
+import { createUsageRecorder } from "./domain/usage-recorder.ts";
+import { createEvents, type GatewayEvents } from "./events.ts";
+import { addAuthentication, verifierOf, type Verify } from "./http/http-caller.ts";
+import { modelRepositoryRoutes } from "./http/model-repository.ts";
+import { openInferenceRoutes } from "./http/open-inference.ts";
+import { predictRoutes } from "./http/predict.ts";
+import { resourceRoutes } from "./http/resources.ts";
+import { billingService } from "./rpc/billing-service.ts";
+import { controlProxies } from "./rpc/control-proxies.ts";
+import { iamService } from "./rpc/iam-service.ts";
+import { inferenceProxy } from "./rpc/inference-proxy.ts";
+import { createReplicaChannels } from "./rpc/replica-channels.ts";
+import { createApiKeyStore } from "./store/api-key-store.ts";
+import { createProjectStore } from "./store/project-store.ts";
+import { GATEWAY_MIGRATIONS, GATEWAY_NAMESPACE, type GatewaySchema } from "./store/schema.ts";
+import { createUsageStore } from "./store/usage-store.ts";
+
+/** A running gateway; disposing drains it. */
+export interface GatewayServer extends AsyncDisposable {
+  /** "host:port". */
+  readonly grpcAddress: string;
+  /** "host:port". */
+  readonly httpAddress: string;
+  /** The first admin key, when it was made just now. */
+  readonly bootstrapKey: string | undefined;
+}
+
+/** Paths and methods that probes call without a key. */
+const OPEN_PATHS: ReadonlySet<string> = new Set(["/healthz", "/readyz", "/v2/health/live", "/v2/health/ready"]);
+const OPEN_METHODS: ReadonlySet<string> = new Set(["/inference.GRPCInferenceService/ServerLive", "/inference.GRPCInferenceService/ServerReady"]);
+/** Who calls when keys are switched off. */
+const OPEN_IDENTITY: Identity = { project: DEFAULT_PROJECT, principal: "local", role: "admin" };
+
+/**
+ * Starts a gateway. It serves at once: calls that need the registry wait for it for a moment.
+ *
+ * @throws StatusError `PORT_IN_USE`, `DATA_DIR_UNUSABLE`, `DATA_DIR_NEWER`, `DATABASE_UNAVAILABLE`
+ */
+export async function startServer(config: GatewayConfig, { logger = createLogger("gateway") }: { logger?: Logger } = {}): Promise<GatewayServer> {
+  await using stack = new AsyncDisposableStack();
+  const now = Date.now;
+  const dataDir = openDataDir(config.dataDir);
+  const token = config.internalToken ?? readOrCreateSecret(dataDir.file("internal-token"));
+  const database = stack.use(await openDatabase<GatewaySchema>({ url: config.databaseUrl ?? `sqlite:${dataDir.file("gateway.db")}`, namespace: GATEWAY_NAMESPACE, migrations: GATEWAY_MIGRATIONS }));
+  const events = createEvents();
+  const [projects, keys, usageStore] = [createProjectStore(database), createApiKeyStore(database), createUsageStore(database)];
+  const bootstrapKey = config.auth === "none" ? (await projects.ensure({ id: DEFAULT_PROJECT, displayName: "Default project", createTimeMs: now() }), undefined) : await bootstrap(config.bootstrapApiKey, { projects, keys, dataDir, nowMs: now(), logger });
+  if (config.auth === "none") logger.warn({ event: "auth_off", help: "SERVABLE_AUTH=none: whoever reaches the ports is an admin; never use it outside a trusted network" });
+
+  const authenticator = createAuthenticator(keys, now);
+  stack.defer(() => authenticator.settle());
+  const usage = stack.use(
+    createUsageRecorder({
+      store: usageStore,
+      now,
+      uniqueId: () => randomBytes(8).toString("hex"),
+      onLost: (count) => {
+        events.usageLost(count);
+        logger.error({ event: "usage_records_lost", count });
+      },
+      onWriteFailed: (err) => logger.warn({ event: "usage_write_failed", err }),
+    }),
+  );
+
+  const open = (address: string): Channel => {
+    const channel = createChannel(address, { token, receiveBytesMax: config.messageBytesMax });
+    stack.defer(() => channel.close());
+    return channel;
+  };
+  const [registry, training] = [open(config.registryAddress), open(config.trainingAddress)];
+  const replicas = stack.use(createReplicaChannels({ token, receiveBytesMax: config.messageBytesMax }));
+  const balancer = createLoadBalancer(Math.random, now);
+  const deployments = createClient(DeploymentService, registry, { identity: serviceIdentity("gateway") });
+  const router = stack.use(
+    createRouter({
+      watch: (signal) => deployments.watchRoutingTable({}, { signal }),
+      random: Math.random,
+      onTable: (addresses) => {
+        events.tableReceived();
+        replicas.retain(addresses, (address) => balancer.outstanding(address) > 0);
+      },
+      onDisconnect: (err) => logger.warn({ event: "registry_unreachable", err, help: "the last routing table stays in use" }),
+    }),
+  );
+  const deps: InferenceDeps = { router, balancer, replicas, usage };
+  const inference = createInference(deps);
+  const verify = verifierOf(authenticator, config.auth === "none" ? OPEN_IDENTITY : undefined);
+
+  const http = stack.use(
+    await startHttp(config, logger, events, (app) => {
+      addAuthentication(app, verify, OPEN_PATHS);
+      openInferenceRoutes(app, { serverName: config.serverName, router, inference });
+      modelRepositoryRoutes(app, inference);
+      predictRoutes(app, { router, predict: createPredict(deps, inference) });
+      resourceRoutes(app, router);
+    }),
+  );
+  const grpc = stack.use(
+    await startGrpcServer({
+      address: `${config.host}:${config.grpcPort}`,
+      portVariable: "SERVABLE_GRPC_PORT",
+      services: [inferenceProxy(config.serverName, inference, deps), iamService({ projects, keys, authenticator, now }), billingService(usageStore, usage)],
+      proxies: controlProxies(registry, training),
+      authenticate: grpcAuthentication(verify),
+      receiveBytesMax: config.messageBytesMax,
+      onCallEnd: ({ method, code, durationMs }) => events.callEnded({ protocol: "grpc", route: method, outcome: code, durationMs }),
+      logger,
+    }),
+  );
+  const resources = stack.move();
+  return { grpcAddress: grpc.address, httpAddress: http.address, bootstrapKey, [Symbol.asyncDispose]: () => resources.disposeAsync() };
+}
+
+function startHttp(config: GatewayConfig, logger: Logger, events: GatewayEvents, routes: Parameters<typeof startHttpServer>[0]["routes"]): Promise<HttpServer> {
+  return startHttpServer({
+    host: config.host,
+    port: config.httpPort,
+    portVariable: "SERVABLE_HTTP_PORT",
+    bodyBytesMax: config.messageBytesMax,
+    routes,
+    // Stock clients of the protocol read one text.
+    errorBody: (error, request) => (request.url.startsWith("/v2") ? { error: error.message } : errorBody(error)),
+    onRequestEnd: (request, reply) => events.callEnded({ protocol: "http", route: `${request.method} ${request.routeOptions.url ?? "unknown"}`, outcome: String(reply.statusCode), durationMs: reply.elapsedTime }),
+    logger,
+  });
+}
+
+function grpcAuthentication(verify: Verify): (metadata: Metadata, method: string) => Promise<Identity> | Identity | undefined {
+  return (metadata, method) => {
+    if (OPEN_METHODS.has(method)) return undefined;
+    return verify(
+      secretOf((name) => {
+        const value = metadata.get(name)[0];
+        return typeof value === "string" ? value : undefined;
+      }),
+    );
+  };
+}
