@@ -33,7 +33,7 @@ export function typedArrayOf(tensor: Tensor): InstanceType<(typeof TYPED)[Exclud
   if (tensor.datatype === "BYTES") throw new TypeError("BYTES has no typed array");
   const Type = TYPED[tensor.datatype];
   const { data } = tensor;
-  const bytes = data.byteOffset % Type.BYTES_PER_ELEMENT === 0 ? data : data.slice();
+  const bytes = data.byteOffset % Type.BYTES_PER_ELEMENT === 0 ? data : new Uint8Array(data); // Buffer's slice() would alias
   return new Type(bytes.buffer as ArrayBuffer, bytes.byteOffset, bytes.byteLength / Type.BYTES_PER_ELEMENT);
 }
 

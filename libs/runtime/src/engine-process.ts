@@ -1,0 +1,220 @@
+// The service's side of an engine process.
+//
+// I1  Every call ends: by its answer, by its own deadline or cancellation, or by the end of the process.
+// I2  A run longer than `runMsMax` ends the process: nothing else can stop it.
+// I3  A process that ends is started again after a pause that doubles; after `restartsMax` failures in a row the engine stays down.
+
+import { spawn, type ChildProcess } from "node:child_process";
+import type { Socket } from "node:net";
+import { setTimeout as delay } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import { REASONS, StatusError, type Reason } from "@servable/errors";
+import { activeTraceparent } from "@servable/telemetry";
+import type { Engine, NamedTensor, RunOptions, RunTimings } from "./engine.ts";
+import type { EngineRequest, EngineResponse } from "./engine-worker.ts";
+import { FrameReader, encodeFrame, tensorsOf } from "./frame.ts";
+
+/** What an engine process runs and its bounds. */
+export interface EngineProcessOptions {
+  /** Path of the ONNX file. */
+  readonly path: string;
+  /** Name for logs and spans. */
+  readonly model: string;
+  /** Threads of one run. @default 1 */
+  readonly intraOpThreads?: number;
+  /** How long loading may take. @default 120000 */
+  readonly loadMsMax?: number;
+  /** How long one run may take before the process is killed. @default 60000 */
+  readonly runMsMax?: number;
+  /** Calls that may wait for the engine. @default 1024 */
+  readonly pendingMax?: number;
+  /** Restarts in a row before the engine stays down. @default 5 */
+  readonly restartsMax?: number;
+  /** Told of crashes, for logs and metrics. */
+  readonly onCrash?: (crash: { readonly message: string; readonly restartCount: number; readonly final: boolean }) => void;
+}
+
+const WORKER = fileURLToPath(new URL("./engine-worker.ts", import.meta.url));
+const RESTART_DELAY_MS = 200;
+const RESTART_DELAY_MS_MAX = 10_000;
+const STOP_MS = 2_000;
+
+interface PendingCall {
+  readonly resolve: (answer: { response: EngineResponse & { ok: true }; payload: Uint8Array }) => void;
+  readonly reject: (error: StatusError) => void;
+}
+
+/** Starts an engine process and loads the model into it. @throws StatusError `MODEL_LOAD_FAILED`, `ENGINE_TIMEOUT`, `ENGINE_CRASHED` */
+export async function startEngineProcess(options: EngineProcessOptions): Promise<Engine> {
+  const engine = new EngineProcess(options);
+  try {
+    await engine.start();
+  } catch (error) {
+    await engine[Symbol.asyncDispose]();
+    throw error;
+  }
+  return engine;
+}
+
+class EngineProcess implements Engine {
+  readonly #options: Required<Omit<EngineProcessOptions, "onCrash">> & Pick<EngineProcessOptions, "onCrash">;
+  readonly #pending = new Map<number, PendingCall>();
+  #child: ChildProcess | undefined;
+  #socket: Socket | undefined;
+  #nextId = 1;
+  #headTimer: NodeJS.Timeout | undefined;
+  #disposed = false;
+  #loaded = false;
+  #failuresInRow = 0;
+  restartCount = 0;
+
+  constructor(options: EngineProcessOptions) {
+    this.#options = { intraOpThreads: 1, loadMsMax: 120_000, runMsMax: 60_000, pendingMax: 1_024, restartsMax: 5, ...options };
+  }
+
+  get pid(): number | undefined {
+    return this.#child?.pid;
+  }
+
+  async start(): Promise<void> {
+    this.#spawn();
+    await this.#call({ op: "load", path: this.#options.path, intraOpThreads: this.#options.intraOpThreads }, [], {});
+    this.#loaded = true;
+  }
+
+  async run(inputs: readonly NamedTensor[], outputs: readonly string[], options: RunOptions = {}): Promise<{ outputs: NamedTensor[]; timings: RunTimings }> {
+    if (!this.#loaded) throw new StatusError("ENGINE_CRASHED", `the engine of ${this.#options.model} died and is started again: call again shortly`);
+    const traceparent = activeTraceparent();
+    const request: EngineRequest = {
+      op: "run",
+      model: this.#options.model,
+      outputs,
+      inputs: inputs.map(({ name, datatype, shape, data }) => ({ name, datatype, shape, bytes: data.length })),
+      ...(options.deadline === undefined ? {} : { deadlineMs: options.deadline.getTime() }),
+      ...(traceparent === undefined ? {} : { traceparent }),
+    };
+    const { response, payload } = await this.#call(request, inputs.map(({ data }) => data), options);
+    const [inputNs = "0", inferNs = "0", outputNs = "0"] = response.ns ?? [];
+    this.#failuresInRow = 0;
+    return {
+      outputs: tensorsOf(response.outputs ?? [], payload) as NamedTensor[],
+      timings: { inputNs: BigInt(inputNs), inferNs: BigInt(inferNs), outputNs: BigInt(outputNs) },
+    };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#disposed = true;
+    this.#loaded = false;
+    const child = this.#child;
+    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
+    const gone = new Promise<void>((resolve) => child.once("exit", () => resolve()));
+    this.#socket?.end();
+    // A run in progress cannot be asked to stop.
+    const timer = setTimeout(() => child.kill("SIGKILL"), STOP_MS);
+    await gone;
+    clearTimeout(timer);
+  }
+
+  #spawn(): void {
+    const child = spawn(process.execPath, [WORKER], { stdio: ["ignore", "inherit", "inherit", "pipe"] });
+    const socket = child.stdio[3] as Socket;
+    const reader = new FrameReader((frame) => this.#settle(frame.id, frame.header as EngineResponse, frame.payload));
+    socket.on("data", (chunk: Buffer) => reader.push(chunk));
+    // A broken pipe is the end of the process, which is told by its exit.
+    socket.on("error", () => {});
+    child.once("exit", (code, signal) => this.#onExit(child, signal ?? `code ${code}`));
+    child.once("error", (error) => this.#onExit(child, error.message));
+    this.#child = child;
+    this.#socket = socket;
+  }
+
+  #call(request: EngineRequest, payload: readonly Uint8Array[], options: RunOptions): Promise<{ response: EngineResponse & { ok: true }; payload: Uint8Array }> {
+    const { signal, deadline } = options;
+    if (signal?.aborted === true) return Promise.reject(StatusError.from(signal.reason));
+    if (this.#pending.size >= this.#options.pendingMax) {
+      return Promise.reject(new StatusError("QUEUE_FULL", `Exceeds maximum queue size: ${this.#options.pendingMax} calls wait for ${this.#options.model}`, { code: "UNAVAILABLE" }));
+    }
+    const id = this.#nextId++ % 2 ** 32;
+    return new Promise((resolve, reject) => {
+      const onAbort = (): void => fail(StatusError.from(signal?.reason));
+      const timer = deadline === undefined ? undefined : setTimeout(() => fail(new StatusError("DEADLINE_EXCEEDED", "the deadline passed before the model answered")), Math.max(0, deadline.getTime() - Date.now()));
+      const settle = (): void => {
+        clearTimeout(timer);
+        signal?.removeEventListener("abort", onAbort);
+      };
+      // The call ends for its caller; its entry stays, since the process still works on it and I2 must see that.
+      const fail = (error: StatusError): void => {
+        settle();
+        reject(error);
+      };
+      signal?.addEventListener("abort", onAbort, { once: true });
+      this.#pending.set(id, {
+        resolve: (answer) => {
+          settle();
+          resolve(answer);
+        },
+        reject: fail,
+      });
+      if (this.#pending.size === 1) this.#watchHead(request.op === "load" ? this.#options.loadMsMax : this.#options.runMsMax);
+      const socket = this.#socket;
+      socket?.cork();
+      for (const part of encodeFrame(id, request, payload)) socket?.write(part);
+      socket?.uncork();
+    });
+  }
+
+  #settle(id: number, response: EngineResponse, payload: Uint8Array): void {
+    const call = this.#pending.get(id);
+    this.#pending.delete(id);
+    clearTimeout(this.#headTimer);
+    if (this.#pending.size > 0) this.#watchHead(this.#options.runMsMax);
+    if (call === undefined) return;
+    if (response.ok) call.resolve({ response, payload });
+    else call.reject(new StatusError(response.reason in REASONS ? (response.reason as Reason) : "INTERNAL", response.message));
+  }
+
+  /** I2: the process answers in order, so only the oldest call can be running. */
+  #watchHead(limitMs: number): void {
+    clearTimeout(this.#headTimer);
+    this.#headTimer = setTimeout(() => {
+      const [head] = this.#pending;
+      if (head === undefined) return;
+      const [id, call] = head;
+      this.#pending.delete(id);
+      call.reject(new StatusError("ENGINE_TIMEOUT", `${this.#options.model} ran longer than ${limitMs / 1000} s and was stopped`));
+      this.#child?.kill("SIGKILL");
+    }, limitMs);
+    this.#headTimer.unref();
+  }
+
+  #onExit(child: ChildProcess, how: string): void {
+    if (child !== this.#child) return;
+    clearTimeout(this.#headTimer);
+    const wasLoaded = this.#loaded;
+    this.#loaded = false;
+    this.#child = undefined;
+    const error = new StatusError("ENGINE_CRASHED", `the engine of ${this.#options.model} died (${how}); it is started again: call again shortly`);
+    for (const call of this.#pending.values()) call.reject(error); // I1
+    this.#pending.clear();
+    // A first load that fails is told to its caller and not repeated.
+    if (!this.#disposed && wasLoaded) void this.#restart(how);
+  }
+
+  /** I3 */
+  async #restart(how: string): Promise<void> {
+    while (!this.#disposed) {
+      const final = this.#failuresInRow++ >= this.#options.restartsMax;
+      this.#options.onCrash?.({ message: how, restartCount: this.restartCount, final });
+      if (final) return;
+      await delay(Math.min(RESTART_DELAY_MS * 2 ** (this.#failuresInRow - 1), RESTART_DELAY_MS_MAX), undefined, { ref: false });
+      if (this.#disposed) return;
+      this.restartCount++;
+      try {
+        await this.start();
+        return;
+      } catch {
+        // Counted above; the next round waits longer.
+      }
+    }
+  }
+}
