@@ -1,0 +1,43 @@
+import { readEnv, type Env } from "@servable/config";
+import { openDataDir, readOrCreateSecret } from "@servable/storage";
+
+/** Settings of an inference replica. */
+export interface InferenceConfig {
+  /** "host:port" or "unix:/path". */
+  readonly listen: string;
+  /** Where gateways reach this replica; "" = where it listens. */
+  readonly advertiseAddress: string;
+  readonly replicaId: string;
+  readonly registryAddress: string;
+  readonly internalToken: string;
+  /** Folder of model files by digest; the registry's own, or a cache. */
+  readonly blobDir: string;
+  /** Name in ServerMetadata; some stock scripts require "triton". */
+  readonly serverName: string;
+  readonly messageBytesMax: number;
+  /** Threads of one run. */
+  readonly intraOpThreads: number;
+  /** How long one run may take before its engine is killed. */
+  readonly runMsMax: number;
+  /** How long requests in flight may go on when a version is unloaded. */
+  readonly drainMs: number;
+}
+
+/** Reads SERVABLE_… variables; makes the data directory. @throws StatusError `CONFIG_INVALID`, `DATA_DIR_NEWER`, `DATA_DIR_UNUSABLE` */
+export function readConfig(env: Env): InferenceConfig {
+  const read = readEnv(env);
+  const dataDir = openDataDir(read.string("SERVABLE_DATA_DIR", ".servable"));
+  return {
+    listen: read.string("SERVABLE_LISTEN", "127.0.0.1:8103"),
+    advertiseAddress: read.string("SERVABLE_ADVERTISE_ADDRESS", ""),
+    replicaId: read.string("SERVABLE_REPLICA_ID", "local-0"),
+    registryAddress: read.string("SERVABLE_REGISTRY_ADDRESS", "127.0.0.1:8101"),
+    internalToken: read.optional("SERVABLE_INTERNAL_TOKEN") ?? readOrCreateSecret(dataDir.file("internal-token")),
+    blobDir: read.string("SERVABLE_BLOB_DIR", dataDir.file("inference-cache")),
+    serverName: read.string("SERVABLE_SERVER_NAME", "servable"),
+    messageBytesMax: read.bytes("SERVABLE_MESSAGE_BYTES_MAX", 64 * 1024 ** 2),
+    intraOpThreads: read.int("SERVABLE_INTRA_OP_THREADS", 1, { min: 1, max: 256 }),
+    runMsMax: read.durationMs("SERVABLE_RUN_TIMEOUT", 60_000),
+    drainMs: read.durationMs("SERVABLE_DRAIN", 5_000),
+  };
+}

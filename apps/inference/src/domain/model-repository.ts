@@ -1,0 +1,195 @@
+// Makes what is served equal to what is assigned.
+//
+// I1  A version that serves goes on serving while its successor loads; only then it drains.
+// I2  One version that cannot be loaded is FAILED with the reason and touches no other.
+// I3  Assignments are applied one set at a time; a set that came meanwhile replaces the waiting one.
+
+import type { Assignment } from "@servable/contracts/registry/v1/deployment";
+import { StatusError } from "@servable/errors";
+import type { Engine } from "@servable/runtime";
+import { isDatatype } from "@servable/tensor";
+import { LoadedModel, type InferObserver, type VersionSpec } from "./loaded-model.ts";
+import { modelConfigOf, type Signature } from "./model-config.ts";
+
+/** What the repository stands on. */
+export interface RepositoryDeps {
+  /** Brings the version's model file onto this machine and answers its path. */
+  readonly fetchModel: (assignment: Assignment) => Promise<string>;
+  /** Starts an engine on a file. */
+  readonly startEngine: (path: string, spec: VersionSpec, onDown: (message: string) => void) => Promise<Engine>;
+  readonly observe: InferObserver;
+  /** Told when states changed. */
+  readonly onChange: () => void;
+  readonly drainMs: number;
+  /** How long to wait before a FAILED version is tried again. */
+  readonly retryMs: number;
+}
+
+/** The versions that this replica holds. */
+export class ModelRepository {
+  readonly #deps: RepositoryDeps;
+  readonly #models = new Map<string, LoadedModel>();
+  readonly #changed = new Set<() => void>();
+  #wanted: readonly Assignment[] = [];
+  #applying: Promise<void> | undefined;
+  #retryTimer: NodeJS.Timeout | undefined;
+  #closed = false;
+
+  constructor(deps: RepositoryDeps) {
+    this.#deps = deps;
+  }
+
+  /** Every version held, in the order of names and numbers. */
+  all(): LoadedModel[] {
+    return [...this.#models.values()].sort((a, b) => (a.spec.deployment === b.spec.deployment ? a.spec.version - b.spec.version : a.spec.deployment < b.spec.deployment ? -1 : 1));
+  }
+
+  /** Versions of one deployment, ascending. */
+  of(deployment: string): LoadedModel[] {
+    return this.all().filter(({ spec }) => spec.deployment === deployment);
+  }
+
+  /**
+   * The version that serves a call: the one asked for, else the newest READY one.
+   *
+   * @throws StatusError `MODEL_NOT_FOUND`, `FIELD_INVALID`, `MODEL_NOT_READY`, in the words that the protocol's clients know
+   */
+  resolve(project: string, name: string, version: string): LoadedModel {
+    const models = this.of(`projects/${project}/deployments/${name}`);
+    if (version !== "") {
+      if (!/^\d+$/.test(version)) throw new StatusError("FIELD_INVALID", `failed to get model version from specified version string '${version}' (details: not a number), version should be an integral value > 0`, { metadata: { field: "model_version" } });
+      const found = models.find(({ spec }) => spec.version === Number(version));
+      if (found === undefined) throw unknownModel(name, models.length === 0 ? "is not found" : `version ${version} is not found`);
+      return found;
+    }
+    const ready = models.filter(({ state }) => state === "READY").at(-1) ?? models.at(-1);
+    if (ready === undefined) throw unknownModel(name, "is not found");
+    return ready;
+  }
+
+  /** Takes a new set of assignments; answers when it is applied. */
+  async apply(assignments: readonly Assignment[]): Promise<void> {
+    this.#wanted = assignments;
+    // I3
+    this.#applying ??= this.#applyWanted().finally(() => {
+      this.#applying = undefined;
+    });
+    await this.#applying;
+  }
+
+  /** Resolves at the next change of any state, or when the signal aborts. */
+  changed(signal: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      const done = (): void => {
+        this.#changed.delete(done);
+        signal.removeEventListener("abort", done);
+        resolve();
+      };
+      this.#changed.add(done);
+      signal.addEventListener("abort", done, { once: true });
+      if (signal.aborted) done();
+    });
+  }
+
+  /** Unloads everything. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    clearTimeout(this.#retryTimer);
+    await Promise.all(this.all().map((model) => model.unload(this.#deps.drainMs)));
+    this.#models.clear();
+  }
+
+  async #applyWanted(): Promise<void> {
+    for (let set: readonly Assignment[] | undefined; set !== this.#wanted && !this.#closed; ) {
+      set = this.#wanted;
+      const keys = new Set(set.map(keyOf));
+      const loads = set.filter((assignment) => this.#needsLoad(assignment)).map((assignment) => this.#load(assignment));
+      await Promise.all(loads); // I1
+      if (set !== this.#wanted) continue;
+      const gone = [...this.#models].filter(([key]) => !keys.has(key));
+      await Promise.all(
+        gone.map(async ([key, model]) => {
+          model.state = "UNLOADING";
+          this.#notify();
+          await model.unload(this.#deps.drainMs);
+          this.#models.delete(key);
+        }),
+      );
+      if (gone.length > 0) this.#notify();
+    }
+  }
+
+  #needsLoad(assignment: Assignment): boolean {
+    const held = this.#models.get(keyOf(assignment));
+    return held === undefined || held.spec.etag !== assignment.etag || held.state === "FAILED";
+  }
+
+  async #load(assignment: Assignment): Promise<void> {
+    const key = keyOf(assignment);
+    const before = this.#models.get(key);
+    let model: LoadedModel | undefined;
+    try {
+      const spec = specOf(assignment);
+      model = new LoadedModel(spec, this.#deps.observe);
+      const loading = model;
+      if (before?.state !== "READY") this.#models.set(key, model);
+      this.#notify();
+      model.engine = await this.#deps.startEngine(await this.#deps.fetchModel(assignment), spec, (message) => {
+        loading.state = "FAILED";
+        loading.message = message;
+        this.#notify();
+        this.#retryLater();
+      });
+      model.state = "READY";
+      this.#models.set(key, model);
+      this.#notify();
+      if (before !== undefined) await before.unload(this.#deps.drainMs);
+    } catch (error) {
+      const failure = StatusError.from(error); // I2
+      model ??= new LoadedModel({ ...emptySpec(assignment) }, this.#deps.observe);
+      model.state = "FAILED";
+      model.message = failure.reason === "INTERNAL" ? `failed to load '${model.spec.name}': ${error instanceof Error ? error.message : "internal error"}` : `failed to load '${model.spec.name}': ${failure.message}`;
+      if (before?.state !== "READY") this.#models.set(key, model);
+      this.#notify();
+      if (failure.retryable || failure.reason === "INTERNAL") this.#retryLater();
+    }
+  }
+
+  #retryLater(): void {
+    clearTimeout(this.#retryTimer);
+    if (this.#closed) return;
+    this.#retryTimer = setTimeout(() => void this.apply([...this.#wanted]), this.#deps.retryMs);
+    this.#retryTimer.unref();
+  }
+
+  #notify(): void {
+    this.#deps.onChange();
+    for (const wake of [...this.#changed]) wake();
+  }
+}
+
+function keyOf({ deployment, modelVersion }: Assignment): string {
+  return `${deployment}@${modelVersion?.number ?? 0n}`;
+}
+
+function emptySpec({ deployment, modelVersion, etag }: Assignment): VersionSpec {
+  const name = deployment.split("/").at(-1) ?? "";
+  const signature = { inputs: [], outputs: [] };
+  return { deployment, name, version: Number(modelVersion?.number ?? 0n), etag, signature, config: modelConfigOf(name, signature) };
+}
+
+function specOf(assignment: Assignment): VersionSpec {
+  const { modelVersion, servingConfigJson } = assignment;
+  const tensor = ({ name, datatype, shape }: { name: string; datatype: string; shape: bigint[] }) => {
+    if (!isDatatype(datatype)) throw new StatusError("MODEL_REFUSED", `"${name}" has the unknown datatype ${datatype}`);
+    return { name, datatype, shape: shape.map(Number) };
+  };
+  const signature: Signature = { inputs: modelVersion?.signature?.inputs.map(tensor) ?? [], outputs: modelVersion?.signature?.outputs.map(tensor) ?? [] };
+  const empty = emptySpec(assignment);
+  return { ...empty, signature, config: modelConfigOf(empty.name, signature, modelVersion?.servingConfigJson ?? "", servingConfigJson) };
+}
+
+/** The words that stock clients look for. */
+export function unknownModel(name: string, what: string): StatusError {
+  return new StatusError("MODEL_NOT_FOUND", `Request for unknown model: '${name}' ${what}`, { metadata: { model: name } });
+}

@@ -1,0 +1,105 @@
+import { setTimeout as delay } from "node:timers/promises";
+import type { DeploymentService } from "@servable/contracts/registry/v1/deployment";
+import { VersionStatus_State } from "@servable/contracts/registry/v1/deployment";
+import { StatusError } from "@servable/errors";
+import type { ModelRepository } from "./model-repository.ts";
+
+/** The registry's calls that a replica makes. */
+export interface RegistryCalls {
+  watchAssignments(request: { replicaId: string }, options: { signal: AbortSignal }): AsyncIterable<{ assignments: import("@servable/contracts/registry/v1/deployment").Assignment[] }>;
+  reportReplica(request: Parameters<import("@servable/grpc").Client<typeof DeploymentService>["reportReplica"]>[0], options: { timeoutMs: number }): Promise<{ leaseDuration?: { seconds: bigint } }>;
+}
+
+/** What the follower needs to know. */
+export interface FollowerOptions {
+  readonly replicaId: string;
+  /** Where gateways reach this replica. */
+  readonly address: string;
+  readonly onEvent: (event: string, fields: Record<string, unknown>) => void;
+}
+
+const RECONNECT_MS_MIN = 100;
+const RECONNECT_MS_MAX = 2_000;
+const REPORT_EVERY_MS = 3_000;
+const REPORT_TIMEOUT_MS = 5_000;
+
+/**
+ * Follows the registry: applies the assignments it streams and reports what is served, at each change and in time for the
+ * lease. A registry that is away stops changes, not inference.
+ */
+export class RegistryFollower implements AsyncDisposable {
+  readonly #registry: RegistryCalls;
+  readonly #repository: ModelRepository;
+  readonly #options: FollowerOptions;
+  readonly #abort = new AbortController();
+  readonly #loops: Promise<void>[] = [];
+  connected = false;
+
+  constructor(registry: RegistryCalls, repository: ModelRepository, options: FollowerOptions) {
+    this.#registry = registry;
+    this.#repository = repository;
+    this.#options = options;
+  }
+
+  start(): void {
+    this.#loops.push(this.#follow(), this.#report());
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#abort.abort();
+    await Promise.allSettled(this.#loops);
+    // Gateways stop sending at once instead of waiting for the lease to end.
+    await this.#send(true).catch(() => {});
+  }
+
+  async #follow(): Promise<void> {
+    const { signal } = this.#abort;
+    let pauseMs = RECONNECT_MS_MIN;
+    while (!signal.aborted) {
+      try {
+        for await (const { assignments } of this.#registry.watchAssignments({ replicaId: this.#options.replicaId }, { signal })) {
+          pauseMs = RECONNECT_MS_MIN;
+          // Not awaited: a slow load must not keep newer assignments from being heard.
+          void this.#repository.apply(assignments);
+        }
+      } catch (error) {
+        if (!signal.aborted) this.#options.onEvent("registry_watch_lost", { reason: StatusError.from(error).reason });
+      }
+      await delay(pauseMs, undefined, { signal }).catch(() => {});
+      pauseMs = Math.min(pauseMs * 2, RECONNECT_MS_MAX);
+    }
+  }
+
+  async #report(): Promise<void> {
+    const { signal } = this.#abort;
+    while (!signal.aborted) {
+      const wake = AbortSignal.any([signal, AbortSignal.timeout(this.connected ? REPORT_EVERY_MS : RECONNECT_MS_MIN * 5)]);
+      const changed = this.#repository.changed(wake);
+      try {
+        await this.#send(false);
+        this.connected = true;
+      } catch {
+        this.connected = false;
+      }
+      await changed;
+    }
+  }
+
+  async #send(leaving: boolean): Promise<void> {
+    const { replicaId, address } = this.#options;
+    await this.#registry.reportReplica(
+      {
+        replica: { replicaId, address },
+        leaving,
+        statuses: this.#repository.all().map(({ spec, state, message }) => ({
+          deployment: spec.deployment,
+          version: BigInt(spec.version),
+          state: VersionStatus_State[state],
+          message,
+          assignmentEtag: spec.etag,
+        })),
+      },
+      { timeoutMs: REPORT_TIMEOUT_MS },
+    );
+  }
+}

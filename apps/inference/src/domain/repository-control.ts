@@ -1,0 +1,101 @@
+// Triton's load and unload are writes of desired state that wait for the outcome: the registry decides, replicas follow.
+
+import type { Identity } from "@servable/auth";
+import { Deployment_State, type DeploymentService } from "@servable/contracts/registry/v1/deployment";
+import type { ModelRegistryService } from "@servable/contracts/registry/v1/model_registry";
+import { StatusError } from "@servable/errors";
+import type { Client } from "@servable/grpc";
+import type { ModelRepository } from "./model-repository.ts";
+
+/** How long a load may take when the caller does not say. */
+const LOAD_MS_MAX = 300_000;
+
+/** One line of the repository's index. */
+export interface IndexEntry {
+  readonly name: string;
+  readonly version: string;
+  readonly state: "READY" | "LOADING" | "UNLOADING" | "UNAVAILABLE";
+  readonly reason: string;
+}
+
+/** Load, unload and index in the caller's project. */
+export class RepositoryControl {
+  readonly #deployments: Client<typeof DeploymentService>;
+  readonly #models: Client<typeof ModelRegistryService>;
+  readonly #repository: ModelRepository;
+
+  constructor(deployments: Client<typeof DeploymentService>, models: Client<typeof ModelRegistryService>, repository: ModelRepository) {
+    this.#deployments = deployments;
+    this.#models = models;
+    this.#repository = repository;
+  }
+
+  /** Deploys a model under its own name and waits until it serves. @throws StatusError in Triton's words, "failed to load …" */
+  async load(identity: Identity, name: string, servingConfigJson: string | undefined, signal: AbortSignal): Promise<void> {
+    const parent = `projects/${identity.project}`;
+    const deployment = { name: `${parent}/deployments/${name}`, model: `${parent}/models/${name}`, servingConfigJson: servingConfigJson ?? "" };
+    const options = { identity, signal, timeoutMs: LOAD_MS_MAX };
+    try {
+      try {
+        await this.#deployments.createDeployment({ parent, deploymentId: name, deployment }, options);
+      } catch (error) {
+        if (!(error instanceof StatusError) || error.reason !== "ALREADY_EXISTS") throw error;
+        // A load with a configuration always loads anew; one without only makes sure that the model serves.
+        if (servingConfigJson !== undefined) await this.#deployments.updateDeployment({ deployment, updateMask: { paths: ["serving_config_json"] } }, options);
+      }
+      for await (const { state, failureMessage } of this.#deployments.watchDeployment({ name: deployment.name }, options)) {
+        if (state === Deployment_State.FAILED) throw new StatusError("MODEL_LOAD_FAILED", failureMessage);
+        if (state === Deployment_State.READY && this.#serves(deployment.name, servingConfigJson)) return;
+      }
+    } catch (error) {
+      const failure = StatusError.from(error);
+      if (failure.code === "PERMISSION_DENIED" || failure.code === "CANCELLED" || failure.code === "DEADLINE_EXCEEDED") throw failure;
+      const detail = failure.reason === "MODEL_NOT_FOUND" ? "failed to poll from model repository" : failure.message;
+      throw new StatusError(failure.reason, `failed to load '${name}', ${detail}`, { code: failure.code, cause: error });
+    }
+  }
+
+  /** Undeploys a model and waits until this replica has let it go; one that is not deployed is fine. */
+  async unload(identity: Identity, name: string, signal: AbortSignal): Promise<void> {
+    const deployment = `projects/${identity.project}/deployments/${name}`;
+    try {
+      await this.#deployments.deleteDeployment({ name: deployment }, { identity, signal });
+    } catch (error) {
+      if (!(error instanceof StatusError) || error.reason !== "DEPLOYMENT_NOT_FOUND") throw error;
+      return;
+    }
+    while (this.#repository.of(deployment).length > 0) {
+      signal.throwIfAborted();
+      await this.#repository.changed(signal);
+    }
+  }
+
+  /** Deployed versions with their state here, and models of the project that are not deployed. */
+  async index(identity: Identity, readyOnly: boolean, signal: AbortSignal): Promise<IndexEntry[]> {
+    const prefix = `projects/${identity.project}/deployments/`;
+    const held: IndexEntry[] = this.#repository
+      .all()
+      .filter(({ spec }) => spec.deployment.startsWith(prefix))
+      .map(({ spec, state, message }) => ({ name: spec.name, version: String(spec.version), state: state === "FAILED" ? "UNAVAILABLE" : state, reason: message }));
+    if (readyOnly) return held.filter(({ state }) => state === "READY");
+    const names = new Set(held.map(({ name }) => name));
+    let pageToken = "";
+    const idle: IndexEntry[] = [];
+    do {
+      const page = await this.#models.listModels({ parent: `projects/${identity.project}`, pageSize: 1_000, pageToken }, { identity, signal });
+      for (const { name, latestVersion } of page.models) {
+        const id = name.split("/").at(-1) ?? "";
+        if (!names.has(id)) idle.push({ name: id, version: latestVersion === 0n ? "" : String(latestVersion), state: "UNAVAILABLE", reason: "unloaded" });
+      }
+      pageToken = page.nextPageToken;
+    } while (pageToken !== "");
+    return [...held, ...idle].sort((a, b) => (a.name < b.name ? -1 : 1));
+  }
+
+  /** Whether this replica itself serves it already; a replica that does not hold it trusts the registry. */
+  #serves(deployment: string, servingConfigJson: string | undefined): boolean {
+    const models = this.#repository.of(deployment);
+    void servingConfigJson;
+    return models.length === 0 || models.some(({ state }) => state === "READY");
+  }
+}

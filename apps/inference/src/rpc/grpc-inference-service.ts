@@ -1,0 +1,126 @@
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import { requireRole, type Identity } from "@servable/auth";
+import { GRPCInferenceService, type ModelInferRequest, type ModelInferResponseSchema, type ModelMetadataResponse_TensorMetadataSchema } from "@servable/contracts/open-inference/grpc_service";
+import { StatusError } from "@servable/errors";
+import { implement, type CallContext, type ServiceRegistration } from "@servable/grpc";
+import { checkInferRequest } from "../domain/infer-request.ts";
+import type { LoadedModel } from "../domain/loaded-model.ts";
+import { PLATFORM, type TensorSpec } from "../domain/model-config.ts";
+import type { ModelRepository } from "../domain/model-repository.ts";
+import type { RepositoryControl } from "../domain/repository-control.ts";
+
+/** Extensions of the protocol that are served; clients read this list. */
+export const EXTENSIONS = ["model_repository", "model_repository(unload_dependents)", "model_configuration", "statistics", "binary_tensor_data", "parameters"];
+
+/** inference.GRPCInferenceService over the models of this replica. */
+export function grpcInferenceService({ repository, control, serverName, serverVersion }: { repository: ModelRepository; control: RepositoryControl; serverName: string; serverVersion: string }): ServiceRegistration {
+  const resolve = (identity: Identity | undefined, name: string, version: string): LoadedModel => {
+    requireRole(identity, "user");
+    if (name === "") throw new StatusError("FIELD_REQUIRED", "model_name must be specified", { metadata: { field: "model_name" } });
+    return repository.resolve(identity.project, name, version);
+  };
+  const infer = async (request: ModelInferRequest, { identity, signal, deadline }: CallContext): Promise<MessageInitShape<typeof ModelInferResponseSchema>> => {
+    const model = resolve(identity, request.modelName, request.modelVersion);
+    const { spec } = model;
+    const checked = checkInferRequest(request, { name: spec.name, signature: spec.signature, maxBatchSize: spec.config.maxBatchSize });
+    const outputs = await model.infer(checked, { signal, deadline });
+    return {
+      modelName: spec.name,
+      modelVersion: String(spec.version),
+      id: request.id,
+      outputs: outputs.map(({ name, datatype, shape }) => ({ name, datatype, shape: shape.map(BigInt) })),
+      rawOutputContents: outputs.map(({ data }) => data),
+    };
+  };
+  const unserved = (what: string) => (): never => {
+    throw new StatusError("UNIMPLEMENTED", `${what} is not served by this version of Servable`);
+  };
+
+  return implement(GRPCInferenceService, {
+    serverLive: () => ({ live: true }),
+    serverReady: () => ({ ready: true }),
+    serverMetadata: () => ({ name: serverName, version: serverVersion, extensions: EXTENSIONS }),
+    modelReady({ name, version }, { identity }) {
+      try {
+        return { ready: resolve(identity, name, version).state === "READY" };
+      } catch (error) {
+        if (error instanceof StatusError && error.reason === "MODEL_NOT_FOUND") return { ready: false };
+        throw error;
+      }
+    },
+    modelMetadata({ name, version }, { identity }) {
+      const { spec } = resolve(identity, name, version);
+      return { name: spec.name, versions: repository.of(spec.deployment).map((each) => String(each.spec.version)), platform: PLATFORM, inputs: spec.signature.inputs.map(metadataOf), outputs: spec.signature.outputs.map(metadataOf) };
+    },
+    modelConfig: ({ name, version }, { identity }) => ({ config: resolve(identity, name, version).spec.config }),
+    modelStatistics({ name, version }, { identity }) {
+      requireRole(identity, "user");
+      const models = name === "" ? repository.all().filter(({ spec }) => spec.deployment.startsWith(`projects/${identity.project}/`)) : version === "" ? repository.of(resolve(identity, name, version).spec.deployment) : [resolve(identity, name, version)];
+      return { modelStats: models.map(({ spec, stats }) => stats.message(spec.name, String(spec.version))) };
+    },
+    modelInfer: infer,
+    async *modelStreamInfer(requests, context) {
+      for await (const request of requests) {
+        try {
+          yield { inferResponse: await infer(request, context) };
+        } catch (error) {
+          const failure = StatusError.from(error);
+          // An error belongs to its request; the stream goes on.
+          yield { errorMessage: failure.message, inferResponse: { modelName: request.modelName, id: request.id } };
+        }
+      }
+    },
+    async repositoryIndex({ ready }, { identity, signal }) {
+      requireRole(identity, "user");
+      return { models: await control.index(identity, ready, signal) };
+    },
+    async repositoryModelLoad(request, { identity, signal }) {
+      requireRole(identity, "developer");
+      // KServe's dialect writes the model's name into field 1.
+      const name = request.modelName || request.repositoryName;
+      await control.load(identity, name, loadConfig(name, request.parameters), signal);
+      return {};
+    },
+    async repositoryModelUnload(request, { identity, signal }) {
+      requireRole(identity, "developer");
+      await control.unload(identity, request.modelName || request.repositoryName, signal);
+      return {};
+    },
+    systemSharedMemoryStatus: () => ({ regions: {} }),
+    systemSharedMemoryRegister: unserved("system shared memory"),
+    systemSharedMemoryUnregister: () => ({}),
+    cudaSharedMemoryStatus: () => ({ regions: {} }),
+    cudaSharedMemoryRegister: unserved("CUDA shared memory"),
+    cudaSharedMemoryUnregister: () => ({}),
+    traceSetting: unserved("the trace setting (use OTEL_TRACES_SAMPLER)"),
+    logSettings: unserved("the log setting (use SERVABLE_LOG_LEVEL)"),
+  });
+}
+
+/** The `config` parameter of a load; file overrides are named as what they are. */
+function loadConfig(model: string, parameters: Readonly<Record<string, { parameterChoice: { case?: string | undefined; value?: unknown } }>>): string | undefined {
+  for (const key of Object.keys(parameters)) {
+    if (!key.startsWith("file:")) continue;
+    if (key.slice("file:".length).split("/").some((part) => part.length > 255)) {
+      throw new StatusError("INTERNAL", `failed to load '${model}', failed to poll from model repository: a path part of '${key.slice(0, 40)}…' is longer than 255 characters`);
+    }
+    throw new StatusError("UNIMPLEMENTED", `failed to load '${model}': file overrides are not served; upload a new version to the registry instead`);
+  }
+  const choice = parameters["config"]?.parameterChoice;
+  if (choice === undefined) return undefined;
+  if (choice.case === "stringParam" && isJsonObject(String(choice.value))) return String(choice.value);
+  throw new StatusError("FIELD_INVALID", `failed to load '${model}', the parameter config must be ModelConfig as JSON text`, { metadata: { field: "parameters.config" } });
+}
+
+function isJsonObject(text: string): boolean {
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === "object" && value !== null && !Array.isArray(value);
+  } catch {
+    return false;
+  }
+}
+
+function metadataOf({ name, datatype, shape }: TensorSpec): MessageInitShape<typeof ModelMetadataResponse_TensorMetadataSchema> {
+  return { name, datatype, shape: shape.map(BigInt) };
+}

@@ -1,0 +1,32 @@
+import { timestampFromMs } from "@bufbuild/protobuf/wkt";
+import { requireRole } from "@servable/auth";
+import { ReplicaService } from "@servable/contracts/inference/v1/replica";
+import { implement, type ServiceRegistration } from "@servable/grpc";
+import type { ModelRepository } from "../domain/model-repository.ts";
+
+/** servable.inference.v1.ReplicaService: what this process is doing. */
+export function replicaService({ repository, replicaId, startTimeMs, registryConnected }: { repository: ModelRepository; replicaId: string; startTimeMs: number; registryConnected: () => boolean }): ServiceRegistration {
+  return implement(ReplicaService, {
+    getReplicaStatus(_request, { identity }) {
+      requireRole(identity, "admin");
+      const models = repository.all();
+      return {
+        replicaId,
+        startTime: timestampFromMs(startTimeMs),
+        registryConnected: registryConnected(),
+        models: models.map(({ spec, state, message, engine, stats }) => ({
+          deployment: spec.deployment,
+          version: BigInt(spec.version),
+          state,
+          message,
+          enginePid: engine?.pid ?? 0,
+          engineRestartCount: engine?.restartCount ?? 0,
+          successCount: stats.successCount,
+          failureCount: stats.failureCount,
+        })),
+        inFlightCount: models.reduce((sum, { inFlight }) => sum + inFlight, 0),
+        residentMemoryBytes: BigInt(process.memoryUsage.rss()),
+      };
+    },
+  });
+}

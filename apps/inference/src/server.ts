@@ -1,0 +1,83 @@
+import { serviceIdentity } from "@servable/auth";
+import { DeploymentService } from "@servable/contracts/registry/v1/deployment";
+import { ModelRegistryService } from "@servable/contracts/registry/v1/model_registry";
+import { createChannel, createClient, internalAuthenticator, startGrpcServer } from "@servable/grpc";
+import { startEngineProcess } from "@servable/runtime";
+import { openFileBlobStore } from "@servable/storage";
+import { createLogger } from "@servable/telemetry";
+import { createArtifactCache } from "./artifact-cache.ts";
+import type { InferenceConfig } from "./config.ts";
+import { ModelRepository } from "./domain/model-repository.ts";
+import { RegistryFollower } from "./domain/registry-follower.ts";
+import { RepositoryControl } from "./domain/repository-control.ts";
+import { recordCall, recordEngineCrash, recordInference } from "./events.ts";
+import { grpcInferenceService } from "./rpc/grpc-inference-service.ts";
+import { replicaService } from "./rpc/replica-service.ts";
+
+const VERSION = "0.1.0";
+/** A version that failed for a passing reason is tried again after this. */
+const RETRY_MS = 5_000;
+
+/** A running inference replica; disposing gives the lease back and drains. */
+export interface InferenceServer extends AsyncDisposable {
+  readonly address: string;
+}
+
+/** Builds the service from its parts and starts it; models come as the registry assigns them. @throws StatusError `PORT_IN_USE` */
+export async function startServer(config: InferenceConfig): Promise<InferenceServer> {
+  const logger = createLogger("inference");
+  const channel = createChannel(config.registryAddress, { token: config.internalToken });
+  const identity = serviceIdentity("inference");
+  const deployments = createClient(DeploymentService, channel, { identity });
+  const models = createClient(ModelRegistryService, channel, { identity });
+
+  const repository = new ModelRepository({
+    fetchModel: createArtifactCache(models, await openFileBlobStore(config.blobDir)),
+    startEngine: (path, spec, onDown) =>
+      startEngineProcess({
+        path,
+        model: spec.name,
+        intraOpThreads: config.intraOpThreads,
+        runMsMax: config.runMsMax,
+        onCrash: ({ message, restartCount, final }) => {
+          recordEngineCrash(spec.name);
+          logger.error({ event: "engine_crashed", model: spec.name, version: spec.version, how: message, restart_count: restartCount, final });
+          if (final) onDown(`its engine died ${restartCount} times in a row (${message})`);
+        },
+      }),
+    observe: ({ spec }, ok, totalNs) => recordInference(spec.name, spec.version, ok, totalNs),
+    onChange: () => {},
+    drainMs: config.drainMs,
+    retryMs: RETRY_MS,
+  });
+  const control = new RepositoryControl(deployments, models, repository);
+  const startTimeMs = Date.now();
+  let follower: RegistryFollower | undefined;
+  const server = await startGrpcServer({
+    address: config.listen,
+    services: [
+      grpcInferenceService({ repository, control, serverName: config.serverName, serverVersion: VERSION }),
+      replicaService({ repository, replicaId: config.replicaId, startTimeMs, registryConnected: () => follower?.connected === true }),
+    ],
+    authenticate: internalAuthenticator(config.internalToken),
+    receiveBytesMax: config.messageBytesMax,
+    drainMs: config.drainMs,
+    onCallEnd: recordCall,
+    logger,
+  });
+  follower = new RegistryFollower(deployments, repository, {
+    replicaId: config.replicaId,
+    address: config.advertiseAddress === "" ? server.address : config.advertiseAddress,
+    onEvent: (event, fields) => logger.warn({ event, ...fields }),
+  });
+  follower.start();
+  return {
+    address: server.address,
+    [Symbol.asyncDispose]: async () => {
+      await follower[Symbol.asyncDispose]();
+      await server[Symbol.asyncDispose]();
+      await repository.close();
+      channel.close();
+    },
+  };
+}
