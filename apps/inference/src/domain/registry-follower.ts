@@ -1,14 +1,11 @@
 import { setTimeout as delay } from "node:timers/promises";
-import type { DeploymentService } from "@servable/contracts/registry/v1/deployment";
-import { VersionStatus_State } from "@servable/contracts/registry/v1/deployment";
+import { VersionStatus_State, type DeploymentService } from "@servable/contracts/registry/v1/deployment";
 import { StatusError } from "@servable/errors";
+import type { Client } from "@servable/grpc";
 import type { ModelRepository } from "./model-repository.ts";
 
 /** The registry's calls that a replica makes. */
-export interface RegistryCalls {
-  watchAssignments(request: { replicaId: string }, options: { signal: AbortSignal }): AsyncIterable<{ assignments: import("@servable/contracts/registry/v1/deployment").Assignment[] }>;
-  reportReplica(request: Parameters<import("@servable/grpc").Client<typeof DeploymentService>["reportReplica"]>[0], options: { timeoutMs: number }): Promise<{ leaseDuration?: { seconds: bigint } }>;
-}
+export type RegistryCalls = Pick<Client<typeof DeploymentService>, "watchAssignments" | "reportReplica">;
 
 /** What the follower needs to know. */
 export interface FollowerOptions {

@@ -45,7 +45,7 @@ export class RepositoryControl {
       }
       for await (const { state, failureMessage } of this.#deployments.watchDeployment({ name: deployment.name }, options)) {
         if (state === Deployment_State.FAILED) throw new StatusError("MODEL_LOAD_FAILED", failureMessage);
-        if (state === Deployment_State.READY && this.#serves(deployment.name, servingConfigJson)) return;
+        if (state === Deployment_State.READY && this.#serves(deployment.name)) return;
       }
     } catch (error) {
       const failure = StatusError.from(error);
@@ -93,9 +93,8 @@ export class RepositoryControl {
   }
 
   /** Whether this replica itself serves it already; a replica that does not hold it trusts the registry. */
-  #serves(deployment: string, servingConfigJson: string | undefined): boolean {
+  #serves(deployment: string): boolean {
     const models = this.#repository.of(deployment);
-    void servingConfigJson;
     return models.length === 0 || models.some(({ state }) => state === "READY");
   }
 }
