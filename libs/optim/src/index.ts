@@ -1,0 +1,3 @@
+export { createAdam, type AdamOptions } from "./adam.ts";
+export { type Optimizer } from "./optimizer.ts";
+export { createSgd, type SgdOptions } from "./sgd.ts";
