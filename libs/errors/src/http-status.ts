@@ -34,6 +34,7 @@ export function exitCodeOf(error: { readonly code: StatusCode; readonly reason: 
     case "DATA_DIR_UNUSABLE":
       return 78;
     case "PORT_IN_USE":
+    case "DATA_DIR_IN_USE":
     case "SERVICE_UNAVAILABLE":
     case "DATABASE_UNAVAILABLE":
       return 69;

@@ -108,6 +108,7 @@ export const REASONS = {
   CONFIG_INVALID: { code: "FAILED_PRECONDITION", retry: false, help: "Correct the environment variable that the message names." },
   DATA_DIR_NEWER: { code: "FAILED_PRECONDITION", retry: false, help: "The data was written by a newer Servable: run that version, or another data directory." },
   DATA_DIR_UNUSABLE: { code: "FAILED_PRECONDITION", retry: false, help: "Make the data directory writable, or choose another by SERVABLE_DATA_DIR." },
+  DATA_DIR_IN_USE: { code: "FAILED_PRECONDITION", retry: false, help: "Another platform runs on this data directory: stop it, or choose another by SERVABLE_DATA_DIR." },
   INTERNAL: { code: "INTERNAL", retry: false, help: "A defect of Servable: report it with the request id; the stack is in the log." },
 } as const satisfies Record<string, ReasonRow>;
 

@@ -1,0 +1,104 @@
+import { readFileSync } from "node:fs";
+import { toJson } from "@bufbuild/protobuf";
+import { Command } from "commander";
+import { ModelAliasSchema, ModelSchema } from "@servable/contracts/registry/v1/model";
+import { ModelVersionSchema, ModelVersion_State, type ModelVersion, type TensorSpec } from "@servable/contracts/registry/v1/model_version";
+import { lastPart, withClient, withCommonOptions, type CommonOptions } from "../common-options.ts";
+import { formatBytes, formatTime, renderTable } from "../render/table.ts";
+import { printJson, printLine, type Terminal } from "../terminal.ts";
+
+/** `servable models …`: the registry. */
+export function modelsCommand(terminal: Terminal): Command {
+  const command = new Command("models").description("Import, list and name models.").addHelpText(
+    "after",
+    `
+Examples:
+  $ servable models import resnet.onnx --name resnet
+  $ servable models list
+  $ servable models show resnet
+  $ servable models alias set resnet production 2`,
+  );
+  for (const create of [importCommand, listCommand, showCommand, deleteCommand, aliasCommand]) command.addCommand(create(terminal));
+  return command;
+}
+
+function importCommand(terminal: Terminal): Command {
+  return withCommonOptions(new Command("import"))
+    .description("Upload an ONNX file as the next version of a model; it is checked before it counts.")
+    .argument("<file>", "ONNX model")
+    .requiredOption("--name <model>", "model to add the version to; made when it does not exist")
+    .option("--config <json or file>", 'serving settings, e.g. \'{"max_batch_size": 8}\' or a JSON file')
+    .option("--description <text>", "what is new in this version")
+    .addHelpText("after", "\nExamples:\n  $ servable models import resnet.onnx --name resnet\n  $ servable models import resnet.onnx --name resnet --config '{\"max_batch_size\": 8}'")
+    .action((file: string, options: CommonOptions & { name: string; config?: string; description?: string }) =>
+      withClient(options, terminal, async (client) => {
+        const version = await client.models.importFile({ model: options.name, file, description: options.description, servingConfigJson: configOf(options.config) });
+        if (options.json) return printJson(terminal, toJson(ModelVersionSchema, version));
+        printLine(terminal, `${options.name} version ${version.number} is ready (${formatBytes(version.artifacts.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0n))}, ${version.digest.slice(0, 19)}…)`);
+        printLine(terminal, signatureLines(version));
+        printLine(terminal, `Next: servable deploy ${options.name}`);
+      }),
+    );
+}
+
+function listCommand(terminal: Terminal): Command {
+  return withCommonOptions(new Command("list")).description("List the models of the project.").action((options: CommonOptions) =>
+    withClient(options, terminal, async (client) => {
+      const models = await client.models.list();
+      if (options.json) return printJson(terminal, models.map((model) => toJson(ModelSchema, model)));
+      if (models.length === 0) return printLine(terminal, "no models yet: servable models import FILE --name NAME");
+      printLine(terminal, renderTable(["model", "newest version", "updated (UTC)", "description"], models.map((model) => [lastPart(model.name), model.latestVersion, formatTime(model.updateTime?.seconds), model.description.slice(0, 60)])));
+    }),
+  );
+}
+
+function showCommand(terminal: Terminal): Command {
+  return withCommonOptions(new Command("show")).description("Show a model's versions, aliases, inputs and outputs.").argument("<model>").action((model: string, options: CommonOptions) =>
+    withClient(options, terminal, async (client) => {
+      const [found, versions, aliases] = await Promise.all([client.models.get(model), client.models.versions(model), client.models.aliases(model)]);
+      if (options.json) {
+        return printJson(terminal, { model: toJson(ModelSchema, found), versions: versions.map((version) => toJson(ModelVersionSchema, version)), aliases: aliases.map((alias) => toJson(ModelAliasSchema, alias)) });
+      }
+      const aliasesOf = (version: ModelVersion): string => aliases.filter(({ modelVersion }) => modelVersion === version.name).map(({ name }) => lastPart(name)).join(", ");
+      printLine(terminal, renderTable(["version", "state", "aliases", "made (UTC)", "from"], versions.map((version) => [version.number, ModelVersion_State[version.state], aliasesOf(version), formatTime(version.createTime?.seconds), version.lineage?.trainingJob || "upload"])));
+      const newest = versions.find(({ state }) => state === ModelVersion_State.READY);
+      if (newest !== undefined) printLine(terminal, `\nversion ${newest.number}\n${signatureLines(newest)}`);
+    }),
+  );
+}
+
+function deleteCommand(terminal: Terminal): Command {
+  return withCommonOptions(new Command("delete")).description("Delete a model that is not deployed.").argument("<model>").option("--force", "also delete its versions and aliases").action((model: string, options: CommonOptions & { force?: boolean }) =>
+    withClient(options, terminal, async (client) => {
+      await client.models.delete(model, { force: options.force ?? false });
+      if (options.json) printJson(terminal, { deleted: model });
+      else printLine(terminal, `${model} is deleted`);
+    }),
+  );
+}
+
+function aliasCommand(terminal: Terminal): Command {
+  const set = withCommonOptions(new Command("set"))
+    .description("Point an alias at a version; deployments that follow the alias change over.")
+    .argument("<model>")
+    .argument("<alias>")
+    .argument("<version>", "number")
+    .addHelpText("after", "\nExample:\n  $ servable models alias set resnet production 2 && servable deploy resnet --alias production")
+    .action((model: string, alias: string, version: string, options: CommonOptions) =>
+      withClient(options, terminal, async (client) => {
+        const result = await client.models.setAlias(model, alias, version);
+        if (options.json) printJson(terminal, toJson(ModelAliasSchema, result));
+        else printLine(terminal, `${alias} of ${model} is version ${lastPart(result.modelVersion)}`);
+      }),
+    );
+  return new Command("alias").description("Names that point at versions.").addCommand(set);
+}
+
+function configOf(text: string | undefined): string | undefined {
+  return text === undefined || text.trimStart().startsWith("{") ? text : readFileSync(text, "utf8");
+}
+
+function signatureLines({ signature }: ModelVersion): string {
+  const line = (kind: string, { name, datatype, shape, dimensionNames }: TensorSpec): string => `  ${kind} ${name}: ${datatype} [${shape.map((size, axis) => (size === -1n ? dimensionNames[axis] || "?" : size)).join(", ")}]`;
+  return [...(signature?.inputs ?? []).map((spec) => line("input ", spec)), ...(signature?.outputs ?? []).map((spec) => line("output", spec))].join("\n");
+}

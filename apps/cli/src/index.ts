@@ -1,0 +1,2 @@
+export { startPlatform, type Platform, type PlatformOptions } from "./supervisor/platform.ts";
+export { type ServiceEvent } from "./supervisor/supervised-service.ts";

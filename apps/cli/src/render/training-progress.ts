@@ -1,0 +1,68 @@
+import { Presets, SingleBar } from "cli-progress";
+import type { TrainingProgress } from "@servable/contracts/training/v1/training_job";
+import type { Output } from "../terminal.ts";
+
+/** Where there is no terminal to redraw, a line comes at each epoch, and not more often than this. */
+const PLAIN_LINE_MS = 2_000;
+
+/** Shows how a job goes on. */
+export interface ProgressView {
+  update(progress: TrainingProgress): void;
+  /** Leaves the last state standing. */
+  stop(): void;
+}
+
+/** A moving bar on a terminal, plain lines elsewhere. */
+export function createTrainingProgress(output: Output): ProgressView {
+  return output.isTTY === true ? barView() : plainView(output);
+}
+
+/** One line about progress: loss, metric, speed and time left. */
+export function describeProgress(progress: TrainingProgress): string {
+  const { epoch, epochCount, step, stepCount, loss, validationAccuracy, stepsPerSecond } = progress;
+  const secondsLeft = stepsPerSecond > 0 ? Math.max(0, Number(stepCount - step)) / stepsPerSecond : undefined;
+  return [
+    `epoch ${epoch}/${epochCount}`,
+    `loss ${loss.toFixed(4)}`,
+    ...(validationAccuracy === undefined ? [] : [`accuracy ${(validationAccuracy * 100).toFixed(1)} %`]),
+    `${Math.round(stepsPerSecond)} steps/s`,
+    ...(secondsLeft === undefined ? [] : [`${Math.ceil(secondsLeft)} s left`]),
+  ].join(" · ");
+}
+
+function barView(): ProgressView {
+  const bar = new SingleBar({ format: "  {bar} {percentage} % · {text}", hideCursor: true, barsize: 24, clearOnComplete: false }, Presets.shades_classic);
+  let started = false;
+  return {
+    update: (progress) => {
+      const values = { text: describeProgress(progress) };
+      if (!started) bar.start(Number(progress.stepCount), Number(progress.step), values);
+      else bar.update(Number(progress.step), values);
+      started = true;
+    },
+    stop: () => {
+      if (started) bar.stop();
+    },
+  };
+}
+
+function plainView(output: Output): ProgressView {
+  let lastMs = 0;
+  let last: TrainingProgress | undefined;
+  let shown: TrainingProgress | undefined;
+  const show = (progress: TrainingProgress): void => {
+    const percent = progress.stepCount === 0n ? 0 : Math.floor((Number(progress.step) / Number(progress.stepCount)) * 100);
+    output.write(`  ${String(percent).padStart(3)} % · ${describeProgress(progress)}\n`);
+    shown = progress;
+    lastMs = Date.now();
+  };
+  return {
+    update: (progress) => {
+      last = progress;
+      if (Date.now() - lastMs >= PLAIN_LINE_MS) show(progress);
+    },
+    stop: () => {
+      if (last !== undefined && last !== shown) show(last);
+    },
+  };
+}
