@@ -1,0 +1,150 @@
+// What the service keeps, as plain values: rpc/messages.ts turns them into messages, store/ into rows.
+
+import type { Identity } from "@servable/auth";
+
+/** How a data set's bytes are laid out. */
+export type DatasetFormat = "csv" | "idx" | "npy";
+
+/** What a column's values are. */
+export type ColumnKind = "numeric" | "categorical" | "ignored";
+
+/** One column of a table. */
+export interface ColumnRecord {
+  readonly name: string;
+  readonly kind: ColumnKind;
+  readonly missingCount: number;
+  /** Values of a categorical column, most frequent first; at most 1000. */
+  readonly categories: readonly string[];
+  readonly mean: number;
+  readonly standardDeviation: number;
+}
+
+/** One stored file of a data set. */
+export interface DatasetFileRecord {
+  /** "data", "images" or "labels". */
+  readonly role: string;
+  readonly sha256: string;
+  readonly sizeBytes: number;
+}
+
+/** An immutable data set. */
+export interface DatasetRecord {
+  readonly name: string;
+  readonly project: string;
+  readonly format: DatasetFormat;
+  readonly description: string;
+  readonly columns: readonly ColumnRecord[];
+  readonly missingValues: readonly string[];
+  readonly rowCount: number;
+  /** Shape of one image; empty for tables. */
+  readonly imageShape: readonly number[];
+  readonly labelClasses: readonly string[];
+  /** "sha256:…" over roles and file digests. */
+  readonly digest: string;
+  readonly sizeBytes: number;
+  readonly files: readonly DatasetFileRecord[];
+  readonly createTimeMs: number;
+}
+
+/** Model families. */
+export type Family = "logistic_regression" | "softmax_regression" | "mlp";
+
+/** Optimisers. */
+export type OptimizerKind = "adam" | "sgd";
+
+/** What is learned and how, every default filled in. */
+export interface TrainingSpecRecord {
+  /** Column to predict; empty for images. */
+  readonly targetColumn: string;
+  /** "This class against the rest"; empty = all classes. */
+  readonly positiveClass: string;
+  /** Undefined = chosen by the number of classes. */
+  readonly family: Family | undefined;
+  readonly hiddenUnits: readonly number[];
+  readonly optimizer: OptimizerKind;
+  readonly learningRate: number;
+  readonly momentum: number;
+  readonly epochCount: number;
+  readonly batchSize: number;
+  readonly validationFraction: number;
+  readonly seed: number;
+  readonly weightDecay: number;
+}
+
+/** States of a job; the machine is drawn in training-job.ts. */
+export type JobState = "QUEUED" | "RUNNING" | "SUCCEEDED" | "FAILED" | "CANCELLED";
+
+/** How far a job is. */
+export interface ProgressRecord {
+  readonly epoch: number;
+  readonly epochCount: number;
+  readonly step: number;
+  readonly stepCount: number;
+  readonly loss: number;
+  readonly validationLoss?: number | undefined;
+  readonly validationAccuracy?: number | undefined;
+  readonly stepsPerSecond: number;
+}
+
+/** Quality for one class. */
+export interface ClassMetricsRecord {
+  readonly class: string;
+  readonly precision: number;
+  readonly recall: number;
+  readonly f1: number;
+  readonly rowCount: number;
+}
+
+/** How good a model is on rows it was not trained on. */
+export interface EvaluationRecord {
+  readonly rowCount: number;
+  readonly loss: number;
+  readonly accuracy: number;
+  readonly baselineAccuracy: number;
+  /** Two classes only. */
+  readonly auc?: number | undefined;
+  readonly classes: readonly string[];
+  readonly classMetrics: readonly ClassMetricsRecord[];
+  /** True class × predicted class, row-major. */
+  readonly confusionMatrix: readonly number[];
+}
+
+/** One training run. */
+export interface JobRecord {
+  readonly name: string;
+  readonly project: string;
+  /** Order of arrival in the service: the queue is by this number. */
+  readonly sequence: number;
+  readonly dataset: string;
+  readonly datasetDigest: string;
+  readonly model: string;
+  readonly spec: TrainingSpecRecord;
+  readonly state: JobState;
+  readonly failureReason: string;
+  readonly failureMessage: string;
+  readonly progress?: ProgressRecord | undefined;
+  readonly evaluation?: EvaluationRecord | undefined;
+  readonly modelVersion: string;
+  /** How often a process was started. */
+  readonly attemptCount: number;
+  /** How many of them died; a planned stop of the service does not count. */
+  readonly lostAttemptCount: number;
+  /** A running job was asked to stop. */
+  readonly cancelRequested: boolean;
+  /** On whose behalf the result is registered. */
+  readonly creator: Identity;
+  readonly requestId: string;
+  /** W3C context of the call that created the job, so that its spans belong to the same trace. */
+  readonly traceparent?: string | undefined;
+  readonly createTimeMs: number;
+  readonly startTimeMs?: number | undefined;
+  readonly endTimeMs?: number | undefined;
+}
+
+/** One entry of a job's log. */
+export interface JobEventRecord {
+  /** 1, 2, 3 … within the job. */
+  readonly offset: number;
+  readonly timeMs: number;
+  readonly event: { readonly kind: "state"; readonly job: JobRecord } | { readonly kind: "progress"; readonly progress: ProgressRecord };
+}

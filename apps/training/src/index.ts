@@ -1,0 +1,2 @@
+export type { TrainingConfig } from "./config.ts";
+export { startServer, type TrainingServer } from "./server.ts";

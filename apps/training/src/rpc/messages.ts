@@ -1,0 +1,168 @@
+// Records ↔ messages: the only place where the two forms meet.
+
+import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import { timestampFromMs } from "@bufbuild/protobuf/wkt";
+import { Column_Kind, DatasetSchema, Dataset_Format, type Dataset } from "@servable/contracts/training/v1/dataset";
+import {
+  EvaluationReportSchema,
+  TrainingJobEventSchema,
+  TrainingJobSchema,
+  TrainingJob_State,
+  TrainingProgressSchema,
+  TrainingSpecSchema,
+  TrainingSpec_Family,
+  TrainingSpec_Optimizer,
+  type TrainingJob,
+  type TrainingJobEvent,
+  type TrainingSpec,
+} from "@servable/contracts/training/v1/training_job";
+import type { DatasetHead } from "../domain/dataset-catalog.ts";
+import type { ColumnKind, DatasetFormat, DatasetRecord, EvaluationRecord, Family, JobEventRecord, JobRecord, OptimizerKind, ProgressRecord, TrainingSpecRecord } from "../domain/records.ts";
+import type { TrainingSpecDraft } from "../domain/training-spec.ts";
+
+const FORMATS: readonly (readonly [DatasetFormat, Dataset_Format])[] = [
+  ["csv", Dataset_Format.CSV],
+  ["idx", Dataset_Format.IDX],
+  ["npy", Dataset_Format.NPY],
+];
+const KINDS: readonly (readonly [ColumnKind, Column_Kind])[] = [
+  ["numeric", Column_Kind.NUMERIC],
+  ["categorical", Column_Kind.CATEGORICAL],
+  ["ignored", Column_Kind.IGNORED],
+];
+const FAMILIES: readonly (readonly [Family, TrainingSpec_Family])[] = [
+  ["logistic_regression", TrainingSpec_Family.LOGISTIC_REGRESSION],
+  ["softmax_regression", TrainingSpec_Family.SOFTMAX_REGRESSION],
+  ["mlp", TrainingSpec_Family.MLP],
+];
+const OPTIMIZERS: readonly (readonly [OptimizerKind, TrainingSpec_Optimizer])[] = [
+  ["adam", TrainingSpec_Optimizer.ADAM],
+  ["sgd", TrainingSpec_Optimizer.SGD],
+];
+
+export function datasetHead(parent: string, datasetId: string, dataset: Dataset): DatasetHead {
+  return {
+    parent,
+    datasetId,
+    format: wordOf(FORMATS, dataset.format),
+    description: dataset.description,
+    // A column whose kind is not said is inferred like one that is not listed.
+    columns: dataset.columns.flatMap(({ name, kind }) => {
+      const word = wordOf(KINDS, kind);
+      return word === undefined ? [] : [{ name, kind: word }];
+    }),
+    missingValues: dataset.missingValues,
+  };
+}
+
+export function datasetMessage(dataset: DatasetRecord): Dataset {
+  return create(DatasetSchema, {
+    name: dataset.name,
+    format: numberOf(FORMATS, dataset.format),
+    description: dataset.description,
+    columns: dataset.columns.map((column) => ({
+      name: column.name,
+      kind: numberOf(KINDS, column.kind),
+      missingCount: BigInt(column.missingCount),
+      categories: [...column.categories],
+      mean: column.mean,
+      standardDeviation: column.standardDeviation,
+    })),
+    missingValues: [...dataset.missingValues],
+    rowCount: BigInt(dataset.rowCount),
+    imageShape: dataset.imageShape.map(BigInt),
+    labelClasses: [...dataset.labelClasses],
+    digest: dataset.digest,
+    sizeBytes: BigInt(dataset.sizeBytes),
+    createTime: timestampFromMs(dataset.createTimeMs),
+  });
+}
+
+export function specDraft(spec: TrainingSpec): TrainingSpecDraft {
+  return {
+    targetColumn: spec.targetColumn,
+    positiveClass: spec.positiveClass,
+    family: wordOf(FAMILIES, spec.family),
+    hiddenUnits: spec.hiddenUnits,
+    optimizer: wordOf(OPTIMIZERS, spec.optimizer),
+    learningRate: spec.learningRate,
+    momentum: spec.momentum,
+    epochCount: spec.epochCount,
+    batchSize: spec.batchSize,
+    validationFraction: spec.validationFraction,
+    seed: spec.seed,
+    weightDecay: spec.weightDecay,
+  };
+}
+
+export function jobMessage(job: JobRecord): TrainingJob {
+  return create(TrainingJobSchema, {
+    name: job.name,
+    dataset: job.dataset,
+    model: job.model,
+    spec: specMessage(job.spec),
+    state: TrainingJob_State[job.state],
+    failureReason: job.failureReason,
+    failureMessage: job.failureMessage,
+    ...(job.progress === undefined ? {} : { progress: progressMessage(job.progress) }),
+    ...(job.evaluation === undefined ? {} : { evaluation: evaluationMessage(job.evaluation) }),
+    modelVersion: job.modelVersion,
+    datasetDigest: job.datasetDigest,
+    attemptCount: job.attemptCount,
+    creator: job.creator.principal,
+    createTime: timestampFromMs(job.createTimeMs),
+    ...(job.startTimeMs === undefined ? {} : { startTime: timestampFromMs(job.startTimeMs) }),
+    ...(job.endTimeMs === undefined ? {} : { endTime: timestampFromMs(job.endTimeMs) }),
+  });
+}
+
+export function eventMessage({ offset, timeMs, event }: JobEventRecord): TrainingJobEvent {
+  return create(TrainingJobEventSchema, {
+    offset: BigInt(offset),
+    time: timestampFromMs(timeMs),
+    event: event.kind === "state" ? { case: "stateChanged", value: jobMessage(event.job) } : { case: "progress", value: progressMessage(event.progress) },
+  });
+}
+
+function specMessage(spec: TrainingSpecRecord): MessageInitShape<typeof TrainingSpecSchema> {
+  return {
+    ...spec,
+    family: spec.family === undefined ? TrainingSpec_Family.UNSPECIFIED : numberOf(FAMILIES, spec.family),
+    hiddenUnits: [...spec.hiddenUnits],
+    optimizer: numberOf(OPTIMIZERS, spec.optimizer),
+    seed: BigInt(spec.seed),
+  };
+}
+
+function progressMessage({ validationLoss, validationAccuracy, ...progress }: ProgressRecord) {
+  return create(TrainingProgressSchema, {
+    ...progress,
+    step: BigInt(progress.step),
+    stepCount: BigInt(progress.stepCount),
+    ...(validationLoss === undefined ? {} : { validationLoss }),
+    ...(validationAccuracy === undefined ? {} : { validationAccuracy }),
+  });
+}
+
+function evaluationMessage({ auc, ...evaluation }: EvaluationRecord) {
+  return create(EvaluationReportSchema, {
+    rowCount: BigInt(evaluation.rowCount),
+    loss: evaluation.loss,
+    accuracy: evaluation.accuracy,
+    baselineAccuracy: evaluation.baselineAccuracy,
+    ...(auc === undefined ? {} : { auc }),
+    classes: [...evaluation.classes],
+    classMetrics: evaluation.classMetrics.map((metrics) => ({ ...metrics, rowCount: BigInt(metrics.rowCount) })),
+    confusionMatrix: evaluation.confusionMatrix.map(BigInt),
+  });
+}
+
+function wordOf<W extends string, N extends number>(table: readonly (readonly [W, N])[], number: N): W | undefined {
+  return table.find(([, value]) => value === number)?.[0];
+}
+
+function numberOf<W extends string, N extends number>(table: readonly (readonly [W, N])[], word: W): N {
+  const row = table.find(([name]) => name === word);
+  if (row === undefined) throw new TypeError(`no enum value for "${word}"`);
+  return row[1];
+}

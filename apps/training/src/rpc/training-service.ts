@@ -1,0 +1,71 @@
+import { decodePageToken, pageOf, pageSizeOf } from "@servable/aip";
+import { TrainingService } from "@servable/contracts/training/v1/training";
+import { StatusError } from "@servable/errors";
+import { implement, type ServiceRegistration } from "@servable/grpc";
+import { activeTraceparent } from "@servable/telemetry";
+import type { DatasetCatalog } from "../domain/dataset-catalog.ts";
+import type { JobLog } from "../domain/job-log.ts";
+import type { JobQueue } from "../domain/job-queue.ts";
+import { authorize } from "./access.ts";
+import { datasetHead, datasetMessage, eventMessage, jobMessage, specDraft } from "./messages.ts";
+import { readUpload } from "./upload-reader.ts";
+
+/** servable.training.v1.TrainingService over the domain. */
+export function trainingService({ datasets, jobs, log }: { datasets: DatasetCatalog; jobs: JobQueue; log: JobLog }): ServiceRegistration {
+  return implement(TrainingService, {
+    async uploadDataset(requests, { identity, signal }) {
+      const { head, files } = await readUpload(requests);
+      authorize(identity, "developer", head.parent);
+      if (head.dataset === undefined) throw required("head.dataset");
+      return datasetMessage(await datasets.upload(datasetHead(head.parent, head.datasetId, head.dataset), files, signal));
+    },
+    async getDataset({ name }, { identity }) {
+      authorize(identity, "user", name);
+      return datasetMessage(await datasets.get(name));
+    },
+    async listDatasets({ parent, pageSize, pageToken }, { identity }) {
+      authorize(identity, "user", parent);
+      const size = pageSizeOf(pageSize);
+      const list = `datasets of ${parent}`;
+      const { rows, nextPageToken } = pageOf(await datasets.list(parent, { after: decodePageToken(list, pageToken), limit: size + 1 }), size, list, ({ name }) => name);
+      return { datasets: rows.map(datasetMessage), nextPageToken };
+    },
+    async deleteDataset({ name }, { identity }) {
+      authorize(identity, "developer", name);
+      await datasets.delete(name);
+      return {};
+    },
+
+    async createTrainingJob({ parent, trainingJobId, trainingJob, requestId }, { identity }) {
+      const creator = authorize(identity, "developer", parent);
+      if (trainingJob === undefined) throw required("training_job");
+      if (trainingJob.spec === undefined) throw required("training_job.spec");
+      const { dataset, model, spec } = trainingJob;
+      return jobMessage(await jobs.create({ parent, jobId: trainingJobId, dataset, model, spec: specDraft(spec), requestId }, creator, activeTraceparent()));
+    },
+    async getTrainingJob({ name }, { identity }) {
+      authorize(identity, "user", name);
+      return jobMessage(await jobs.get(name));
+    },
+    async listTrainingJobs({ parent, pageSize, pageToken }, { identity }) {
+      authorize(identity, "user", parent);
+      const size = pageSizeOf(pageSize);
+      const list = `training jobs of ${parent}`;
+      const { rows, nextPageToken } = pageOf(await jobs.list(parent, { after: decodePageToken(list, pageToken), limit: size + 1 }), size, list, ({ sequence }) => sequence);
+      return { trainingJobs: rows.map(jobMessage), nextPageToken };
+    },
+    async cancelTrainingJob({ name }, { identity }) {
+      authorize(identity, "developer", name);
+      return jobMessage(await jobs.cancel(name));
+    },
+    async *watchTrainingJob({ name, afterOffset }, { identity, signal }) {
+      authorize(identity, "user", name);
+      const { name: job } = await jobs.get(name);
+      for await (const event of log.watch(job, Number(afterOffset), signal)) yield eventMessage(event);
+    },
+  });
+}
+
+function required(field: string): StatusError {
+  return new StatusError("FIELD_REQUIRED", `${field} is required`, { metadata: { field } });
+}

@@ -1,0 +1,65 @@
+import { sql, type Kysely } from "kysely";
+import type { Migration } from "kysely/migration";
+
+/**
+ * Tables of the service. What is searched has a column; the rest of a record is JSON text. `revision` exists to be
+ * incremented: an UPDATE locks its row on both databases, which SELECT … FOR UPDATE does not.
+ */
+export interface TrainingSchema {
+  training_dataset: { name: string; project: string; revision: number; record_json: string };
+  training_dataset_file: { dataset: string; role: string; sha256: string };
+  training_job: { name: string; project: string; sequence: number; state: string; dataset: string; request_id: string | null; last_offset: number; revision: number; record_json: string };
+  training_event: { job: string; event_offset: number; time_ms: number; event_json: string };
+  training_counter: { name: string; value: number };
+}
+
+/** The schema's history; entries never change. */
+export const TRAINING_MIGRATIONS: Readonly<Record<string, Migration>> = {
+  "0001_training": { up: createTables },
+};
+
+async function createTables(db: Kysely<unknown>): Promise<void> {
+  await db.schema
+    .createTable("training_dataset")
+    .addColumn("name", "varchar(255)", (c) => c.primaryKey())
+    .addColumn("project", "varchar(63)", (c) => c.notNull())
+    .addColumn("revision", "bigint", (c) => c.notNull())
+    .addColumn("record_json", "text", (c) => c.notNull())
+    .execute();
+  await db.schema
+    .createTable("training_dataset_file")
+    .addColumn("dataset", "varchar(255)", (c) => c.notNull().references("training_dataset.name").onDelete("cascade"))
+    .addColumn("role", "varchar(16)", (c) => c.notNull())
+    .addColumn("sha256", "varchar(64)", (c) => c.notNull())
+    .addPrimaryKeyConstraint("training_dataset_file_key", ["dataset", "role"])
+    .execute();
+  await db.schema.createIndex("training_dataset_file_sha256").on("training_dataset_file").column("sha256").execute();
+  await db.schema
+    .createTable("training_job")
+    .addColumn("name", "varchar(255)", (c) => c.primaryKey())
+    .addColumn("project", "varchar(63)", (c) => c.notNull())
+    .addColumn("sequence", "bigint", (c) => c.notNull().unique())
+    .addColumn("state", "varchar(16)", (c) => c.notNull())
+    .addColumn("dataset", "varchar(255)", (c) => c.notNull())
+    .addColumn("request_id", "varchar(64)")
+    .addColumn("last_offset", "bigint", (c) => c.notNull())
+    .addColumn("revision", "bigint", (c) => c.notNull())
+    .addColumn("record_json", "text", (c) => c.notNull())
+    .addUniqueConstraint("training_job_request", ["project", "request_id"])
+    .execute();
+  await db.schema.createIndex("training_job_state").on("training_job").columns(["state", "sequence"]).execute();
+  await db.schema
+    .createTable("training_event")
+    .addColumn("job", "varchar(255)", (c) => c.notNull().references("training_job.name").onDelete("cascade"))
+    .addColumn("event_offset", "bigint", (c) => c.notNull())
+    .addColumn("time_ms", "bigint", (c) => c.notNull())
+    .addColumn("event_json", "text", (c) => c.notNull())
+    .addPrimaryKeyConstraint("training_event_key", ["job", "event_offset"])
+    .execute();
+  await db.schema
+    .createTable("training_counter")
+    .addColumn("name", "varchar(63)", (c) => c.primaryKey())
+    .addColumn("value", "bigint", (c) => c.notNull())
+    .execute();
+  await sql`insert into training_counter (name, value) values ('job', 0)`.execute(db);
+}
