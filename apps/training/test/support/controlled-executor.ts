@@ -1,0 +1,68 @@
+import { createHash } from "node:crypto";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import type { AttemptInput, AttemptOutcome, JobExecutor } from "../../src/domain/job-executor.ts";
+import type { EvaluationRecord, ProgressRecord } from "../../src/domain/records.ts";
+
+/** One attempt that waits for the test to say how it goes. */
+export interface ControlledAttempt {
+  readonly input: AttemptInput;
+  readonly signal: AbortSignal;
+  readonly progress: (step: number) => void;
+  readonly end: (outcome: AttemptOutcome) => void;
+  /** Ends well, with a file of these bytes. */
+  readonly succeed: (bytes?: string) => void;
+}
+
+/** An executor whose attempts the test leads. */
+export function controlledExecutor(): { readonly execute: JobExecutor; readonly next: () => Promise<ControlledAttempt>; readonly startedCount: () => number } {
+  const arrived: ControlledAttempt[] = [];
+  const waiting: ((attempt: ControlledAttempt) => void)[] = [];
+  let started = 0;
+  return {
+    startedCount: () => started,
+    next: () => {
+      const attempt = arrived.shift();
+      return attempt === undefined ? new Promise((resolve) => waiting.push(resolve)) : Promise.resolve(attempt);
+    },
+    execute: (input, { signal, onProgress }) => {
+      started += 1;
+      const { promise, resolve } = Promise.withResolvers<AttemptOutcome>();
+      signal.addEventListener("abort", () => resolve({ kind: "stopped" }), { once: true });
+      const attempt: ControlledAttempt = {
+        input,
+        signal,
+        progress: (step) => onProgress(progressAt(step)),
+        end: resolve,
+        succeed: (bytes = "model") => {
+          const modelPath = join(input.outputDir, "model.onnx");
+          writeFileSync(modelPath, bytes);
+          resolve({ kind: "done", result: { modelPath, modelSha256: createHash("sha256").update(bytes).digest("hex"), evaluation: EVALUATION, servingConfigJson: `{"max_batch_size":8}` } });
+        },
+      };
+      const taker = waiting.shift();
+      if (taker === undefined) arrived.push(attempt);
+      else taker(attempt);
+      return promise;
+    },
+  };
+}
+
+export function progressAt(step: number): ProgressRecord {
+  return { epoch: 1, epochCount: 2, step, stepCount: 10, loss: 1 / step, validationAccuracy: 0.5, stepsPerSecond: 100 };
+}
+
+/** An evaluation with a value in every field. */
+export const EVALUATION: EvaluationRecord = {
+  rowCount: 10,
+  loss: 0.25,
+  accuracy: 0.9,
+  baselineAccuracy: 0.6,
+  auc: 0.95,
+  classes: ["no", "yes"],
+  classMetrics: [
+    { class: "no", precision: 1, recall: 0.8, f1: 0.89, rowCount: 5 },
+    { class: "yes", precision: 0.8, recall: 1, f1: 0.89, rowCount: 5 },
+  ],
+  confusionMatrix: [4, 1, 0, 5],
+};

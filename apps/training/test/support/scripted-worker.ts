@@ -1,0 +1,29 @@
+// A trainer that trains nothing. What it does is said by `spec.targetColumn`, so that a test needs no other channel:
+// "succeed", "hang", "hang-once" (hangs in its first attempt), "crash", "deaf" (hangs and ignores a cancellation).
+
+import { createHash } from "node:crypto";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import type { AttemptInput } from "../../src/domain/job-executor.ts";
+import { EVALUATION, progressAt } from "./controlled-executor.ts";
+
+type Message = { readonly type: "start"; readonly job: AttemptInput } | { readonly type: "cancel" };
+
+let script = "";
+process.on("message", (message: Message) => {
+  if (message.type === "cancel") {
+    if (script !== "deaf") process.exit(0);
+    return;
+  }
+  const { outputDir, spec } = message.job;
+  script = spec.targetColumn;
+  if (script === "crash") process.abort();
+  // The pid is told as the step: a test kills the process it is told of.
+  process.send?.({ type: "progress", progress: { ...progressAt(1), step: process.pid } });
+  const first = outputDir.endsWith("-1");
+  if (script === "succeed" || (script === "hang-once" && !first)) {
+    const modelPath = join(outputDir, "model.onnx");
+    writeFileSync(modelPath, "trained");
+    process.send?.({ type: "done", modelPath, modelSha256: createHash("sha256").update("trained").digest("hex"), evaluation: EVALUATION });
+  }
+});
