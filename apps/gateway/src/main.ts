@@ -1,24 +1,14 @@
-import { once } from "node:events";
-import { StatusError, exitCodeOf } from "@servable/errors";
-import { startTelemetry } from "@servable/telemetry";
+import { runService } from "@servable/telemetry";
 import { gatewayConfigFromEnv, startServer } from "./index.ts";
 
-try {
-  const config = gatewayConfigFromEnv(process.env);
-  await using telemetry = await startTelemetry({ service: "gateway", env: process.env, metrics: { host: config.host, port: config.metricsPort } });
-  await using server = await startServer(config);
+// Unlike the services behind it, the gateway always serves metrics.
+process.env["SERVABLE_METRICS_PORT"] ??= "8002";
+
+await runService("gateway", async (env) => {
+  const config = gatewayConfigFromEnv(env);
+  const server = await startServer(config);
   const { grpcAddress, httpAddress, bootstrapKey } = server;
-  const { metricsAddress } = telemetry;
-  if (process.send === undefined) {
-    process.stdout.write(`gateway ready: gRPC ${grpcAddress}, HTTP http://${httpAddress}, metrics http://${metricsAddress ?? ""}/metrics\n`);
-    if (bootstrapKey !== undefined) process.stdout.write(`first admin key, shown once: ${bootstrapKey}\n`);
-  } else process.send({ type: "ready", address: grpcAddress, grpcAddress, httpAddress, metricsAddress, bootstrapKey });
-  // Without its supervisor a child ends too.
-  await Promise.race([once(process, "SIGTERM"), once(process, "SIGINT"), once(process, "disconnect")]);
-} catch (error) {
-  const failure = StatusError.from(error);
-  process.stderr.write(`gateway: ${failure.message}\n`);
-  if (failure.reason === "INTERNAL") process.stderr.write(`${String((failure.cause as Error | undefined)?.stack ?? failure.cause)}\n`);
-  process.exitCode = exitCodeOf(failure);
-}
-if (process.connected) process.disconnect?.();
+  // A supervisor reads the key's file; the log must not hold it.
+  if (bootstrapKey !== undefined && process.send === undefined) process.stdout.write(`first admin key, shown once: ${bootstrapKey}\n`);
+  return { ready: { address: grpcAddress, grpcAddress, httpAddress, metricsAddress: `${config.host}:${config.metricsPort}` }, [Symbol.asyncDispose]: () => server[Symbol.asyncDispose]() };
+});

@@ -12,6 +12,7 @@ import { createAuthenticator, secretOf } from "./domain/authenticator.ts";
 import { createInference, type InferenceDeps } from "./domain/inference.ts";
 import { createLoadBalancer } from "./domain/load-balancing.ts";
 import { createPredict } from "./domain/predict.ts";
+import { createRestInfer } from "./domain/rest-infer.ts";
 import { createRouter } from "./domain/router.ts";
 import { createUsageRecorder } from "./domain/usage-recorder.ts";
 import { createEvents, type GatewayEvents } from "./events.ts";
@@ -104,7 +105,7 @@ export async function startServer(config: GatewayConfig, { logger = createLogger
   const http = stack.use(
     await startHttp(config, logger, events, (app) => {
       addAuthentication(app, verify, OPEN_PATHS);
-      openInferenceRoutes(app, { serverName: config.serverName, router, inference });
+      openInferenceRoutes(app, { serverName: config.serverName, router, inference, restInfer: createRestInfer(deps, inference) });
       modelRepositoryRoutes(app, inference);
       predictRoutes(app, { router, predict: createPredict(deps, inference) });
       resourceRoutes(app, router);

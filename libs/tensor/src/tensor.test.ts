@@ -27,6 +27,12 @@ describe("tensors", () => {
     });
   }
 
+  it("reads a Buffer that is not aligned, whose slice would be a view", () => {
+    const data = Buffer.from([9, 1, 0, 0, 0, 2, 0, 0, 0]).subarray(1);
+
+    assert.deepEqual(elementsOf({ datatype: "INT32", shape: [2], data }), [1, 2]);
+  });
+
   it("reads bytes that are not aligned", () => {
     const data = new Uint8Array(9).subarray(1);
     data.set(tensorOf("FP32", [2], [1, 2]).data);

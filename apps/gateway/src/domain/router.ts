@@ -114,6 +114,7 @@ export function createRouter({ watch, onTable, onDisconnect, random }: RouterOpt
       return table !== undefined;
     },
     async find(project, reference, signal) {
+      checkVersion(reference);
       await first(signal);
       const candidates = (): readonly Route[] => table?.routes.get(`${project}/${reference.model}`) ?? [];
       if (select(candidates(), reference) === undefined) await until(() => select(candidates(), reference) !== undefined, UNKNOWN_MODEL_GRACE_MS, signal);
@@ -163,11 +164,14 @@ function select(routes: readonly Route[], { version }: ModelReference): Route | 
   return served.find(({ isDefault }) => isDefault) ?? served.toSorted((a, b) => Number(b.version) - Number(a.version))[0];
 }
 
-/** Says why there is no route, in the words that stock clients look for. */
-function refuse(routes: readonly Route[], { model, version }: ModelReference): never {
+function checkVersion({ model, version }: ModelReference): void {
   if (version !== "" && !/^-?\d+$/.test(version)) {
     throw new StatusError("FIELD_INVALID", `failed to get model version from specified version string '${version}' (details: must be a whole number), model '${model}'`, { metadata: { field: "model_version" } });
   }
+}
+
+/** Says why there is no route, in the words that stock clients look for. */
+function refuse(routes: readonly Route[], { model, version }: ModelReference): never {
   if (routes.length === 0) throw new StatusError("MODEL_NOT_FOUND", `Request for unknown model: '${model}' is not found`, { metadata: { model } });
   const named = version === "" || version === "-1" ? routes : routes.filter((route) => route.version === version);
   if (named.length === 0) {

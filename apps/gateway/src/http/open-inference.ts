@@ -4,8 +4,6 @@ import { create, fromBinary, toBinary, type DescMessage } from "@bufbuild/protob
 import {
   ModelConfigRequestSchema,
   ModelConfigResponseSchema,
-  ModelInferRequestSchema,
-  ModelInferResponseSchema,
   ModelMetadataRequestSchema,
   ModelMetadataResponseSchema,
   ModelReadyRequestSchema,
@@ -17,11 +15,9 @@ import {
 import { ModelConfigSchema } from "@servable/contracts/open-inference/model_config";
 import { StatusError } from "@servable/errors";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
-import type { Caller } from "../domain/caller.ts";
-import { parseInferRequest, rawInferRequest, type ParsedInferRequest } from "../domain/infer-json.ts";
-import { writeInferResponse } from "../domain/infer-response-json.ts";
 import type { Inference } from "../domain/inference.ts";
 import { messageToJson } from "../domain/message-json.ts";
+import type { RestInfer } from "../domain/rest-infer.ts";
 import type { Router } from "../domain/router.ts";
 import { serverMetadata } from "../domain/server-metadata.ts";
 import { sendCompressed } from "./compression.ts";
@@ -31,7 +27,7 @@ import { bodyOf, callerOfRequest, referenceOf, route } from "./http-caller.ts";
 const JSON_LENGTH_HEADER = "inference-header-content-length";
 
 /** Registers the protocol's paths, repository paths excepted. */
-export function openInferenceRoutes(app: FastifyInstance, { serverName, router, inference }: { serverName: string; router: Router; inference: Inference }): void {
+export function openInferenceRoutes(app: FastifyInstance, { serverName, router, inference, restInfer }: { serverName: string; router: Router; inference: Inference; restInfer: RestInfer }): void {
   const json = (reply: FastifyReply, text: string): FastifyReply => reply.type("application/json").send(text);
 
   /** Serves what one unary call about a model answers, as JSON. */
@@ -72,24 +68,13 @@ export function openInferenceRoutes(app: FastifyInstance, { serverName, router, 
       return ready ? { name, ready } : reply.code(400).send({ error: "Model version not ready" });
     });
     route(app, "POST", `${prefix}/infer`, async (request, reply) => {
-      const caller = callerOfRequest(request, reply);
-      const { request: message, wantsBinary } = await parsedOf(request, caller);
-      const response = await inference.infer(toBinary(ModelInferRequestSchema, message), caller);
-      const { body, jsonLength } = writeInferResponse(fromBinary(ModelInferResponseSchema, response), wantsBinary);
+      const bytes = bodyOf(request);
+      const { body, jsonLength } = await restInfer(referenceOf(request), bytes, jsonLengthOf(request, bytes.length), callerOfRequest(request, reply));
       if (jsonLength === undefined) void reply.type("application/json");
       else void reply.type("application/octet-stream").header(JSON_LENGTH_HEADER, jsonLength);
       return sendCompressed(request, reply, body);
     });
   }
-
-  const parsedOf = async (request: FastifyRequest, caller: Caller): Promise<ParsedInferRequest> => {
-    const reference = referenceOf(request);
-    const body = bodyOf(request);
-    const jsonLength = jsonLengthOf(request, body.length);
-    // An unknown model is the first thing to say, before anything is said of its tensors.
-    const { signature } = await router.find(caller.identity.project, reference, caller.signal);
-    return jsonLength === 0 ? rawInferRequest(body, reference, signature?.inputs ?? []) : parseInferRequest(body, jsonLength, reference);
-  };
 }
 
 function jsonLengthOf(request: FastifyRequest, bodyLength: number): number | undefined {

@@ -1,0 +1,25 @@
+import { fromBinary, toBinary } from "@bufbuild/protobuf";
+import { ModelInferRequestSchema, ModelInferResponseSchema } from "@servable/contracts/open-inference/grpc_service";
+import type { Caller } from "./caller.ts";
+import { parseInferRequest, rawInferRequest } from "./infer-json.ts";
+import { writeInferResponse, type InferBody } from "./infer-response-json.ts";
+import type { Inference, InferenceDeps } from "./inference.ts";
+import type { ModelReference } from "./model-reference.ts";
+
+/** Answers the REST twin of ModelInfer. `jsonLength` are the bytes of the JSON part; absent = the whole body. */
+export type RestInfer = (reference: ModelReference, body: Uint8Array, jsonLength: number | undefined, caller: Caller) => Promise<InferBody>;
+
+/** REST inference over the models that inference reaches; recorded as ModelInfer, malformed bodies too. */
+export function createRestInfer({ router, usage }: Pick<InferenceDeps, "router" | "usage">, inference: Pick<Inference, "inferUnmeasured">): RestInfer {
+  return (reference, body, jsonLength, caller) =>
+    usage.measure("ModelInfer", reference, caller, async (meter) => {
+      meter.addBytes(body.length);
+      // An unknown model is the first thing to say, before anything is said of its tensors.
+      const { signature } = await router.find(caller.identity.project, reference, caller.signal);
+      const { request, wantsBinary } = jsonLength === 0 ? rawInferRequest(body, reference, signature?.inputs ?? []) : parseInferRequest(body, jsonLength, reference);
+      const response = await inference.inferUnmeasured(toBinary(ModelInferRequestSchema, request), caller);
+      const answer = writeInferResponse(fromBinary(ModelInferResponseSchema, response), wantsBinary);
+      meter.addBytes(answer.body.length);
+      return answer;
+    });
+}
