@@ -5,15 +5,16 @@ import type { Readable } from "node:stream";
 
 /** A log is begun anew above this, at the start of a platform; one older one is kept. */
 const LOG_BYTES_MAX = 16 * 1024 * 1024;
+const TROUBLE = /^([\w-]+: |\w*Error\b)/;
 const LEVELS_SHOWN = new Set(["error", "fatal"]);
 
 /** Takes a service's output: everything goes to a file, what people must see is shown. */
 export interface ServiceLog {
   /** Reads a stream of the process to its end. */
   read(stream: Readable): void;
-  /** The last line that was no log record: why a start failed. */
-  readonly lastPlainLine: string | undefined;
-  /** Forgets `lastPlainLine` before the next start. */
+  /** The last line that says why a start failed: "name: message (REASON)" of ours, or "Error: …" of Node's. */
+  readonly trouble: string | undefined;
+  /** Forgets `trouble` before the next start. */
   restart(): void;
   close(): Promise<void>;
 }
@@ -21,21 +22,21 @@ export interface ServiceLog {
 /** A log at `path`; `show` gets errors and whatever is no log record, or all lines when `verbose`. */
 export function openServiceLog(path: string, show: (line: string) => void, verbose: boolean): ServiceLog {
   const file = openBounded(path);
-  let lastPlainLine: string | undefined;
+  let trouble: string | undefined;
   return {
     read: (stream) => {
       createInterface({ input: stream }).on("line", (line) => {
         file.write(line + "\n");
         const level = levelOf(line);
-        if (level === undefined && line.trim() !== "") lastPlainLine = line;
+        if (level === undefined && TROUBLE.test(line)) trouble = line;
         if (verbose || (level !== undefined && LEVELS_SHOWN.has(level))) show(line);
       });
     },
-    get lastPlainLine() {
-      return lastPlainLine;
+    get trouble() {
+      return trouble;
     },
     restart: () => {
-      lastPlainLine = undefined;
+      trouble = undefined;
     },
     close: () => new Promise((resolve) => file.end(() => resolve())),
   };

@@ -128,13 +128,14 @@ export class SupervisedService {
     this.#timer = setTimeout(() => this.#spawn(), waitMs);
   }
 
-  /** A failed start as the service itself put it: "name: message (REASON)". */
+  /** A failed start as the service itself put it: "name: message (REASON)"; without a reason the exit code gives it. */
   #failure(code: number | null, signal: NodeJS.Signals | null, trouble: string | undefined): StatusError {
-    const said = /^[\w-]+: (.*) \(([A-Z_]+)\)$/.exec(this.#log.lastPlainLine ?? "");
-    const reason = said?.[2] ?? "";
-    if (said?.[1] !== undefined && reason in REASONS) return new StatusError(reason as Reason, said[1], { metadata: { service: this.name } });
-    const how = trouble ?? this.#log.lastPlainLine ?? (signal === null ? `exit code ${code}` : signal);
-    return new StatusError("SERVICE_UNAVAILABLE", `${this.name} does not start (${how}): see its log`, { metadata: { service: this.name } });
+    const metadata = { service: this.name };
+    const said = /^[\w-]+: (.*?)(?: \(([A-Z_]+)\))?$/.exec(this.#log.trouble ?? "");
+    const reason = said?.[2] ?? (code === 78 ? "CONFIG_INVALID" : code === 69 ? "PORT_IN_USE" : "");
+    if (said?.[1] !== undefined && reason in REASONS) return new StatusError(reason as Reason, said[1], { metadata });
+    const how = trouble ?? this.#log.trouble ?? (signal === null ? `exit code ${code}` : signal);
+    return new StatusError("SERVICE_UNAVAILABLE", `${this.name} does not start (${how}): see its log`, { metadata });
   }
 }
 

@@ -1,0 +1,50 @@
+import { join } from "node:path";
+import { randomBytes } from "node:crypto";
+import { retrying, type RetryPolicy, type ServableClient } from "@servable/client";
+import { StatusError } from "@servable/errors";
+import { callPredict } from "../predict-call.ts";
+import type { Platform } from "../supervisor/platform.ts";
+import { printLine, type Terminal } from "../terminal.ts";
+
+/** Long enough for any service to be killed and to come back. */
+export const PATIENCE: RetryPolicy = { attemptsMax: 10 };
+
+/** What the steps of the quickstart share. */
+export interface Tour {
+  readonly client: ServableClient;
+  readonly platform: Platform;
+  readonly terminal: Terminal;
+  /** A folder for files of the steps. */
+  readonly folder: string;
+  readonly signal: AbortSignal;
+}
+
+/** A heading, so that the eye finds the steps. */
+export function heading({ terminal }: Pick<Tour, "terminal">, text: string): void {
+  printLine(terminal, `\n── ${text} ${"─".repeat(Math.max(0, 90 - text.length))}`);
+}
+
+/** One predict call over REST; returns the answer and the id of its trace. */
+export async function predictOverRest({ platform, signal }: Tour, model: string, body: unknown): Promise<{ answer: Record<string, unknown>; traceId: string }> {
+  let traceId = "";
+  const answer = await retrying(
+    () => {
+      traceId = randomBytes(16).toString("hex");
+      const traceparent = `00-${traceId}-${randomBytes(8).toString("hex")}-01`;
+      return callPredict({ httpAddress: platform.httpAddress, apiKey: platform.adminKey, model, body, traceparent });
+    },
+    PATIENCE,
+    signal,
+  );
+  return { answer: answer as Record<string, unknown>, traceId };
+}
+
+/** The quickstart's own checks: an answer that is not good fails the run. @throws StatusError `INTERNAL` */
+export function expect(fine: boolean, what: string): void {
+  if (!fine) throw new StatusError("INTERNAL", `the quickstart expected that ${what}`, { cause: new Error(what) });
+}
+
+/** Where the tour's platform writes its spans. */
+export function traceDirOf({ platform }: Tour): string {
+  return platform.traceDir ?? join(platform.dataDir, "traces");
+}
