@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { after, before, beforeEach, describe, it } from "node:test";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { BillingService } from "@servable/contracts/billing/v1/billing";
-import { GRPCInferenceService, ModelInferRequestSchema, ModelInferResponseSchema } from "@servable/contracts/open-inference/grpc_service";
+import { GRPCInferenceService, ModelInferRequestSchema, ModelInferResponseSchema, type ModelStreamInferResponse } from "@servable/contracts/open-inference/grpc_service";
 import { StatusError, type Reason } from "@servable/errors";
 import { createClient, rawUnary } from "@servable/grpc";
 import { MODELS, simpleRequest, startFakeRegistry, startFakeReplica } from "./fakes.ts";
@@ -170,6 +170,41 @@ describe("routing", () => {
     await assert.rejects(createClient(GRPCInferenceService, gateway.channel).modelInfer(request(), withKey()), reason("ENGINE_CRASHED"));
 
     assert.equal(second.calls.length + gateway.replica.calls.length, 1);
+  });
+
+  it("runs one stream over models of several replicas", async () => {
+    await using second = await startFakeReplica();
+    await using gateway = await startTestGateway();
+    const client = createClient(GRPCInferenceService, gateway.channel);
+    gateway.registry.publish({ simple: [second.address], simple_identity: [gateway.replica.address] });
+    while ((await client.modelReady({ name: "score" }, withKey())).ready) await new Promise((resolve) => setTimeout(resolve, 5));
+    const other = { modelName: "simple_identity", id: "b", inputs: [{ name: "INPUT0", datatype: "BYTES", shape: [1n, 1n] }], rawInputContents: [Uint8Array.of(1, 0, 0, 0, 65)] };
+
+    const answers = await Array.fromAsync(client.modelStreamInfer([request("simple", "a"), other, request("simple", "c")], withKey()));
+
+    assert.deepEqual(answers.map(({ inferResponse }) => inferResponse?.id).toSorted(), ["a", "b", "c"]);
+    assert.deepEqual(second.calls.map(({ model }) => model), ["simple", "simple"]);
+  });
+
+  it("ends a stream whose replica dies with an error, not with silence", async () => {
+    await using second = await startFakeReplica();
+    await using gateway = await startTestGateway();
+    const client = createClient(GRPCInferenceService, gateway.channel);
+    gateway.registry.publish({ simple: [second.address] });
+    while ((await client.modelReady({ name: "score" }, withKey())).ready) await new Promise((resolve) => setTimeout(resolve, 5));
+    const open = Promise.withResolvers<void>();
+    const requests = async function* () {
+      yield request("simple", "a");
+      await open.promise;
+    };
+
+    const answers = client.modelStreamInfer(requests(), withKey())[Symbol.asyncIterator]();
+    const { value } = (await answers.next()) as IteratorYieldResult<ModelStreamInferResponse>;
+    assert.equal(value.inferResponse?.id, "a");
+    await second[Symbol.asyncDispose]();
+
+    await assert.rejects(answers.next(), (error: unknown) => error instanceof StatusError && error.code === "UNAVAILABLE");
+    open.resolve();
   });
 
   it("serves on while the registry is away and follows it when it is back", async () => {

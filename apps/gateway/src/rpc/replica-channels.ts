@@ -1,5 +1,6 @@
 import type { DescMethod } from "@bufbuild/protobuf";
 import { GRPCInferenceService } from "@servable/contracts/open-inference/grpc_service";
+import { StatusError } from "@servable/errors";
 import { createChannel, methodPath, rawStream, rawUnary, type CallOptions, type Channel, type ChannelOptions } from "@servable/grpc";
 import type { Caller } from "../domain/caller.ts";
 import type { ReplicaClient } from "../domain/inference.ts";
@@ -21,8 +22,20 @@ export function createReplicaChannels(options: ChannelOptions): ReplicaChannels 
     return channel;
   };
   return {
-    unary: (address, method, request, caller) => rawUnary(channelTo(address), pathOf(method), request, optionsOf(caller)),
-    stream: (address, method, requests, caller) => rawStream(channelTo(address), pathOf(method), requests, optionsOf(caller)),
+    async unary(address, method, request, caller) {
+      try {
+        return await rawUnary(channelTo(address), pathOf(method), request, optionsOf(caller));
+      } catch (error) {
+        throw asUnanswered(error, caller);
+      }
+    },
+    async *stream(address, method, requests, caller) {
+      try {
+        yield* rawStream(channelTo(address), pathOf(method), requests, optionsOf(caller));
+      } catch (error) {
+        throw asUnanswered(error, caller);
+      }
+    },
     retain(addresses, isBusy) {
       for (const [address, channel] of channels) {
         if (addresses.has(address) || isBusy(address)) continue;
@@ -35,6 +48,12 @@ export function createReplicaChannels(options: ChannelOptions): ReplicaChannels 
       channels.clear();
     },
   };
+}
+
+/** A replica that stops resets its calls, which looks like a cancellation that nobody asked for. */
+function asUnanswered(error: unknown, { signal }: Caller): unknown {
+  if (signal.aborted || !(error instanceof StatusError) || error.reason !== "CANCELLED") return error;
+  return new StatusError("SERVICE_UNAVAILABLE", "the inference replica ended the call", { cause: error });
 }
 
 function pathOf(method: string): string {
