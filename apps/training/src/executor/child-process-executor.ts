@@ -48,8 +48,8 @@ export function childProcessExecutor({ cancelGraceMs, env, workerPath = WORKER }
           answer ??= { kind: "failed", reason: message.reason, message: message.message };
           break;
       }
-      // It has said all; one that stays is not waited for.
-      if (child.connected) child.disconnect();
+      // It has said all and ends by itself; one that stays is not waited for. The channel is the child's to close: Node
+      // raises no "close" for a process whose channel was closed from here.
       killTimer ??= setTimeout(() => child.kill("SIGKILL"), cancelGraceMs);
     });
     const finish = (how: string): void => {
