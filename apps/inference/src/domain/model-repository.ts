@@ -149,7 +149,9 @@ export class ModelRepository {
       model ??= new LoadedModel({ ...emptySpec(assignment) }, this.#deps.observe);
       model.state = "FAILED";
       model.message = failure.reason === "INTERNAL" ? `failed to load '${model.spec.name}': ${error instanceof Error ? error.message : "internal error"}` : `failed to load '${model.spec.name}': ${failure.message}`;
-      if (before?.state !== "READY") this.#models.set(key, model);
+      // What serves goes on serving with its old settings, and says why the new ones are not in force.
+      if (before?.state === "READY") before.message = model.message;
+      else this.#models.set(key, model);
       this.#notify();
       if (failure.retryable || failure.reason === "INTERNAL") this.#retryLater();
     }

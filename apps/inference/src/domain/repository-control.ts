@@ -45,7 +45,7 @@ export class RepositoryControl {
       }
       for await (const { state, failureMessage } of this.#deployments.watchDeployment({ name: deployment.name }, options)) {
         if (state === Deployment_State.FAILED) throw new StatusError("MODEL_LOAD_FAILED", failureMessage);
-        if (state === Deployment_State.READY && this.#serves(deployment.name)) return;
+        if (state === Deployment_State.READY) return;
       }
     } catch (error) {
       const failure = StatusError.from(error);
@@ -90,11 +90,5 @@ export class RepositoryControl {
       pageToken = page.nextPageToken;
     } while (pageToken !== "");
     return [...held, ...idle].sort((a, b) => (a.name < b.name ? -1 : 1));
-  }
-
-  /** Whether this replica itself serves it already; a replica that does not hold it trusts the registry. */
-  #serves(deployment: string): boolean {
-    const models = this.#repository.of(deployment);
-    return models.length === 0 || models.some(({ state }) => state === "READY");
   }
 }

@@ -3,6 +3,8 @@
 //
 // I1  A version that serves is kept until a wanted one of its deployment serves somewhere: callers never see a gap.
 // I2  Only READY versions on live replicas are routed to.
+// I3  A deployment is READY only when its wanted versions serve with the settings of now; a replica that could not load new
+//     settings says so in the message of the version that still serves with the old ones.
 
 import { createHash } from "node:crypto";
 import { wantedVersions } from "./deployment-catalog.ts";
@@ -73,7 +75,7 @@ export async function readServingState(store: RegistryStore, nowMs: number): Pro
     const defaultNumber = versions.filter(({ number }) => readyNumbers.includes(number)).at(-1)?.number ?? versions.at(-1)?.number;
 
     for (const version of versions) {
-      const etag = createHash("sha256").update(JSON.stringify([version.digest, version.servingConfigJson, deployment.servingConfigJson])).digest("hex").slice(0, 16);
+      const etag = assignmentEtag(deployment, version);
       const isDefault = version.number === defaultNumber;
       const holders = kept.includes(version) ? readyOn(version.number).map(({ replicaId }) => replicaId) : (placement.get(deployment.name) ?? []);
       for (const replicaId of holders) planned.get(replicaId)?.push({ deployment, version, isDefault, etag });
@@ -85,9 +87,17 @@ export async function readServingState(store: RegistryStore, nowMs: number): Pro
   return { sequence, replicas, routes, views, assignments: (replicaId) => planned.get(replicaId) ?? [] };
 }
 
+/** Differs whenever the version must be loaded anew. */
+function assignmentEtag(deployment: DeploymentRecord, version: VersionRecord): string {
+  return createHash("sha256").update(JSON.stringify([version.digest, version.servingConfigJson, deployment.servingConfigJson])).digest("hex").slice(0, 16);
+}
+
 function viewOf(deployment: DeploymentRecord, wanted: readonly VersionRecord[], statuses: readonly VersionStatusRecord[], ready: readonly number[]): DeploymentView {
   const numbers = wanted.map(({ number }) => number);
-  const failed = statuses.find(({ state, version }) => state === VERSION_STATUS.FAILED && numbers.includes(version) && !ready.includes(version));
-  const state = failed !== undefined ? "FAILED" : numbers.length > 0 && numbers.every((number) => ready.includes(number)) ? "READY" : "PENDING";
+  const isCurrent = ({ version, assignmentEtag: etag }: VersionStatusRecord): boolean => etag === "" || wanted.some((each) => each.number === version && assignmentEtag(deployment, each) === etag);
+  const current = statuses.filter((status) => status.state === VERSION_STATUS.READY && isCurrent(status)).map(({ version }) => version);
+  // I3
+  const failed = statuses.find((status) => numbers.includes(status.version) && !current.includes(status.version) && (status.state === VERSION_STATUS.FAILED || (status.state === VERSION_STATUS.READY && status.message !== "")));
+  const state = failed !== undefined ? "FAILED" : numbers.length > 0 && numbers.every((number) => current.includes(number)) ? "READY" : "PENDING";
   return { deployment, state, failureMessage: failed === undefined ? "" : `version ${failed.version}: ${failed.message}`, wanted: numbers, ready };
 }

@@ -484,7 +484,7 @@ export declare type VersionStatus = Message<"servable.registry.v1.VersionStatus"
   state: VersionStatus_State;
 
   /**
-   * Why it FAILED.
+   * Why it FAILED; of a READY one, why newer settings of it could not be loaded.
    *
    * @generated from field: string message = 4;
    */
