@@ -1,5 +1,5 @@
 import { create, fromJson, toJson, type JsonObject, type JsonValue } from "@bufbuild/protobuf";
-import { DataType, ModelConfigSchema, type ModelConfig } from "@servable/contracts/open-inference/model_config";
+import { DataType, ModelConfigSchema, ModelVersionPolicySchema, type ModelConfig } from "@servable/contracts/open-inference/model_config";
 import { StatusError } from "@servable/errors";
 import type { Datatype } from "@servable/tensor";
 
@@ -47,6 +47,7 @@ export function modelConfigOf(name: string, signature: Signature, ...settings: r
     ...given,
     name,
     platform: PLATFORM,
+    versionPolicy: given.versionPolicy ?? create(ModelVersionPolicySchema, { policyChoice: { case: "latest", value: { numVersions: 1 } } }),
     backend: "onnxruntime",
     defaultModelFilename: "model.onnx",
     input: create(ModelConfigSchema, { input: signature.inputs.map((spec) => ({ name: spec.name, dataType: DATA_TYPES[spec.datatype], dims: dims(spec.shape) })) }).input,

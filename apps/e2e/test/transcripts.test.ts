@@ -1,0 +1,144 @@
+import assert from "node:assert/strict";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { after, before, describe, it } from "node:test";
+import { fromBinary, toJson, type DescMessage, type JsonValue } from "@bufbuild/protobuf";
+import { identityToMetadata } from "@servable/auth";
+import { GRPCInferenceService } from "@servable/contracts/open-inference/grpc_service";
+import { DeploymentService } from "@servable/contracts/registry/v1/deployment";
+import { StatusError } from "@servable/errors";
+import { createChannel, createClient, rawUnary, type Channel } from "@servable/grpc";
+import { addSubModel, identityModel, skipWithout, tempDir } from "@servable/testing";
+import { TestPlatform } from "../src/test-platform.ts";
+import { bytesOf, readTranscript, type Exchange } from "../src/transcript.ts";
+
+// Conversations of the stock client, replayed against the whole platform and against a replica alone. Shared memory,
+// sequences and decoupled models are left to the data plane.
+
+const SKIP = skipWithout("fixtures/oip-transcripts/simple_grpc_infer_client.jsonl");
+const GRPC = ["simple_grpc_infer_client", "grpc_explicit_byte_content_client", "grpc_explicit_int8_content_client", "simple_grpc_string_infer_client", "simple_grpc_health_metadata"];
+const HTTP = ["simple_http_infer_client", "simple_http_string_infer_client", "simple_http_health_metadata"];
+/** Requests that must be refused, by the text that clients look for. */
+const REFUSALS = [/failed to get model version from specified version string 'wrong_specification'/, /Request for unknown model/];
+
+const METHODS = new Map(GRPCInferenceService.methods.map((method) => [`/inference.GRPCInferenceService/${method.name}`, method]));
+
+/** What differs between servers without meaning: counts, times, versions, lists of extensions. */
+function comparable(schema: DescMessage, bytes: Uint8Array): unknown {
+  const json = toJson(schema, fromBinary(schema, bytes)) as Record<string, unknown>;
+  return strip(json);
+}
+const IGNORED = new Set(["lastInference", "ns", "count", "inferenceCount", "executionCount", "batchStats", "memoryUsage", "responseStats", "extensions", "inference_count", "last_inference", "execution_count", "batch_stats", "response_stats", "memory_usage"]);
+function strip(value: unknown, key = ""): unknown {
+  if (IGNORED.has(key)) return undefined;
+  if (Array.isArray(value)) return value.map((each) => strip(each));
+  if (typeof value !== "object" || value === null) return value;
+  const entries = Object.entries(value).filter(([name]) => !(name === "version" && "extensions" in value));
+  return Object.fromEntries(entries.map(([name, each]) => [name, strip(each, name)]).filter(([, each]) => each !== undefined));
+}
+
+/** Whether all that was recorded is in the answer; servers may say more (configuration has many fields). */
+function assertContains(actual: unknown, expected: unknown, where: string): void {
+  if (typeof expected !== "object" || expected === null) return assert.deepEqual(actual, expected, where);
+  if (Array.isArray(expected)) {
+    assert.ok(Array.isArray(actual) && actual.length === expected.length, `${where}: ${JSON.stringify(actual)} for ${JSON.stringify(expected)}`);
+    return expected.forEach((each, index) => assertContains((actual as unknown[])[index], each, `${where}[${index}]`));
+  }
+  for (const [key, value] of Object.entries(expected)) assertContains((actual as Record<string, unknown> | undefined)?.[key], value, `${where}.${key}`);
+}
+
+describe("recorded clients", { skip: SKIP }, () => {
+  let platform: TestPlatform;
+  let gateway: Channel;
+  let replica: Channel;
+  before(async () => {
+    platform = await TestPlatform.create({ SERVABLE_SERVER_NAME: "triton" });
+    using directory = tempDir();
+    const models = { simple: addSubModel(), simple_int8: addSubModel("INT8"), simple_string: addSubModel("BYTES"), simple_identity: identityModel() };
+    for (const [model, bytes] of Object.entries(models)) {
+      const file = join(directory.path, `${model}.onnx`);
+      writeFileSync(file, bytes);
+      await platform.client.models.importFile({ model, file, servingConfigJson: '{"max_batch_size": 8}' });
+      await platform.client.deployments.deploy({ model });
+    }
+    gateway = createChannel(platform.platform.grpcAddress);
+    const { replicas } = await createClient(DeploymentService, gateway, { metadata: { authorization: `Bearer ${platform.apiKey}` } }).listReplicas({});
+    replica = createChannel(replicas[0]?.address ?? "", { token: platform.internalToken });
+  });
+  after(async () => {
+    gateway.close();
+    replica.close();
+    await platform[Symbol.asyncDispose]();
+  });
+
+  const targets = {
+    gateway: (path: string, bytes: Uint8Array) => rawUnary(gateway, path, bytes, { metadata: { authorization: `Bearer ${platform.apiKey}` } }),
+    inference: (path: string, bytes: Uint8Array) => rawUnary(replica, path, bytes, { metadata: identityToMetadata({ project: "default", principal: "test", role: "developer" }) }),
+  };
+  const replay = async (call: (path: string, bytes: Uint8Array) => Promise<Uint8Array>, { request, response }: Exchange, where: string): Promise<void> => {
+    const path = request.m ?? "";
+    const method = METHODS.get(path);
+    assert.ok(method !== undefined, path);
+    if (response === undefined) {
+      await assert.rejects(call(path, bytesOf(request)), (error: unknown) => error instanceof StatusError && REFUSALS.some((text) => text.test(error.message)), where);
+      return;
+    }
+    assertContains(comparable(method.output, await call(path, bytesOf(request))), comparable(method.output, bytesOf(response)), where);
+  };
+
+  for (const [target, call] of Object.entries(targets)) {
+    for (const name of GRPC) {
+      it(`${name} talks to the ${target} unchanged`, async () => {
+        for (const [index, exchange] of readTranscript(name).entries()) await replay(call, exchange, `${name} ${index} ${exchange.request.m}`);
+      });
+    }
+  }
+
+  for (const name of HTTP) {
+    it(`${name} talks to the gateway unchanged`, async () => {
+      for (const [index, { request, response }] of readTranscript(name).entries()) {
+        const where = `${name} ${index} ${request.url}`;
+        const headers = Object.fromEntries(Object.entries(request.headers ?? {}).filter(([key]) => key !== "content-length"));
+        const answer = await platform.fetch(request.url ?? "", { method: request.method ?? "GET", headers, ...(request.method === "POST" ? { body: Buffer.from(bytesOf(request)) } : {}) });
+        const body = Buffer.from(await answer.arrayBuffer());
+        assert.equal(answer.status, response?.status, where);
+        if (response === undefined || answer.status !== 200 || body.length === 0) continue;
+        const expected = split(Buffer.from(bytesOf(response)));
+        if (expected === undefined) continue;
+        const headerBytes = Number(answer.headers.get("inference-header-content-length") ?? body.length);
+        const json = strip(JSON.parse(body.toString("utf8", 0, headerBytes)));
+        if (request.url?.endsWith("/v2") === false) assertContains(json, strip(expected.json), where);
+        assert.deepEqual(body.subarray(headerBytes), expected.binary, `${where}: binary part`);
+      }
+    });
+  }
+
+  it("load with a configuration is in force when the call returns, and unload ends serving", async () => {
+    const exchanges = readTranscript("simple_grpc_model_control").filter(({ request }) => !/RepositoryIndex/.test(request.m ?? ""));
+    for (const [index, { request, response }] of exchanges.entries()) {
+      const path = request.m ?? "";
+      const method = METHODS.get(path);
+      assert.ok(method !== undefined);
+      const where = `model control ${index} ${path} ${JSON.stringify(toJson(method.input, fromBinary(method.input, bytesOf(request))) as JsonValue).slice(0, 120)}`;
+      if (response === undefined) await assert.rejects(targets.gateway(path, bytesOf(request)), (error: unknown) => error instanceof StatusError && /failed to load|failed to poll/.test(error.message), where);
+      // Loads with files in the request are named as what is not served yet.
+      else if (/"file:/.test(JSON.stringify(toJson(method.input, fromBinary(method.input, bytesOf(request)))))) await assert.rejects(targets.gateway(path, bytesOf(request)), /file overrides are not served/);
+      else assertContains(comparable(method.output, await targets.gateway(path, bytesOf(request))), comparable(method.output, bytesOf(response)), where);
+    }
+  });
+});
+
+/** A recorded body as its JSON and what follows it: the JSON ends where its outermost brace closes. */
+function split(body: Buffer): { json: unknown; binary: Buffer } | undefined {
+  if (body[0] !== 0x7b) return undefined;
+  let depth = 0;
+  let quoted = false;
+  for (let index = 0; index < body.length; index++) {
+    const byte = body[index];
+    if (byte === 0x5c && quoted) index++;
+    else if (byte === 0x22) quoted = !quoted;
+    else if (!quoted && byte === 0x7b) depth++;
+    else if (!quoted && byte === 0x7d && --depth === 0) return { json: JSON.parse(body.toString("utf8", 0, index + 1)) as unknown, binary: body.subarray(index + 1) };
+  }
+  return undefined;
+}
