@@ -1,5 +1,6 @@
 import { appendFileSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
+import { SpanStatusCode } from "@opentelemetry/api";
 import type { ReadableSpan, SpanExporter } from "@opentelemetry/sdk-trace";
 
 /** No file grows above this; what comes after is dropped. */
@@ -61,7 +62,7 @@ export class FileSpanExporter implements SpanExporter {
       startTimeUnixNano: nanos(span.startTime),
       endTimeUnixNano: nanos(span.endTime),
       attributes: span.attributes,
-      ok: span.status.code !== 2,
+      ok: span.status.code !== SpanStatusCode.ERROR,
     };
   }
 }

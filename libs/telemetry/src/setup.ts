@@ -18,6 +18,7 @@ import {
 import { readEnv, type Env } from "@servable/config";
 import { StatusError } from "@servable/errors";
 import { FileSpanExporter } from "./file-span-exporter.ts";
+import { startMetricsServer, type MetricsServer } from "./metrics-server.ts";
 
 /** How long spans wait before they are written to a trace file: short, since people look at once. */
 const FILE_DELAY_MS = 100;
@@ -29,7 +30,7 @@ export interface TelemetryOptions {
   /** Name of the service; OTEL_SERVICE_NAME wins. */
   readonly service: string;
   readonly env: Env;
-  /** Serves Prometheus metrics there; absent = none. */
+  /** Serves Prometheus metrics there (port 0 = any); absent = none. */
   readonly metrics?: { readonly host: string; readonly port: number };
 }
 
@@ -69,30 +70,18 @@ export async function startTelemetry(options: TelemetryOptions): Promise<Telemet
   }
 
   let exporter: PrometheusExporter | undefined;
-  let metricsAddress: string | undefined;
+  let metricsServer: MetricsServer | undefined;
   if (options.metrics !== undefined) {
-    const { host, port } = options.metrics;
-    exporter = new PrometheusExporter({ host, port, preventServerStart: true });
+    exporter = new PrometheusExporter({ preventServerStart: true });
     metrics.setGlobalMeterProvider(new MeterProvider({ resource, readers: [exporter] }));
-    try {
-      await exporter.startServer();
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === "EADDRINUSE") {
-        throw new StatusError("PORT_IN_USE", `${host}:${port} is in use: stop what listens there or set SERVABLE_METRICS_PORT to another port`, {
-          metadata: { variable: "SERVABLE_METRICS_PORT" },
-          cause: error,
-        });
-      }
-      throw error;
-    }
-    metricsAddress = `${host}:${port}`;
+    metricsServer = await startMetricsServer(exporter, options.metrics);
   }
   return {
-    metricsAddress,
+    metricsAddress: metricsServer?.address,
     [Symbol.asyncDispose]: async () => {
       // A collector that does not answer must not keep a service from ending.
       const bound = new Promise<void>((resolve) => setTimeout(resolve, FLUSH_MS).unref());
-      await Promise.race([Promise.allSettled([provider?.shutdown(), exporter?.shutdown()]), bound]);
+      await Promise.race([Promise.allSettled([provider?.shutdown(), metricsServer?.[Symbol.asyncDispose](), exporter?.shutdown()]), bound]);
     },
   };
 }

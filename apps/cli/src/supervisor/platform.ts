@@ -93,6 +93,7 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
   // A gateway that comes back must be found where it was.
   gatewayEnv.SERVABLE_GRPC_PORT = portOf(addresses.grpcAddress);
   gatewayEnv.SERVABLE_HTTP_PORT = portOf(addresses.httpAddress);
+  gatewayEnv.SERVABLE_METRICS_PORT = portOf(addresses.metricsAddress);
   lock.announce({ pid: process.pid, ...addresses });
 
   const adminKey = existsSync(keyFile) ? readFileSync(keyFile, "utf8").trim() : undefined;
