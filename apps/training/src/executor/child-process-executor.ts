@@ -28,7 +28,7 @@ type WorkerMessage =
  */
 export function childProcessExecutor({ cancelGraceMs, env, workerPath = WORKER }: ChildProcessExecutorOptions): JobExecutor {
   return (input, { signal, onProgress }) => {
-    const child = fork(workerPath, [], { env: environmentOf(env), stdio: ["ignore", "ignore", "inherit", "ipc"], serialization: "advanced" });
+    const child = fork(workerPath, [], { execArgv: [], env: environmentOf(env), stdio: ["ignore", "ignore", "inherit", "ipc"], serialization: "advanced" });
     const { promise, resolve } = Promise.withResolvers<AttemptOutcome>();
     let answer: AttemptOutcome | undefined;
     let killTimer: NodeJS.Timeout | undefined;
@@ -58,7 +58,10 @@ export function childProcessExecutor({ cancelGraceMs, env, workerPath = WORKER }
       if (answer?.kind === "done") resolve(answer);
       else resolve(signal.aborted ? { kind: "stopped" } : (answer ?? { kind: "died", how }));
     };
-    // "close" comes after the last message, "exit" may come before it.
+    // "exit" may come before the last message, "close" comes after it, but never where this side closed the channel.
+    child.once("exit", () => {
+      if (answer !== undefined) finish("");
+    });
     child.once("close", (code, killer) => finish(killer ?? `exit code ${code}`));
     child.once("error", (error) => {
       if (child.pid === undefined) finish(`a failed start (${error.message})`);
