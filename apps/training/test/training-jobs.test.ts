@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import { readdirSync } from "node:fs";
 import { after, before, beforeEach, describe, it } from "node:test";
 import { ModelVersion_State } from "@servable/contracts/registry/v1/model_version";
-import { TrainingJob_State, TrainingSpec_Family } from "@servable/contracts/training/v1/training_job";
+import { TrainingJob_State, TrainingSpec_Family, type TrainingJobEvent } from "@servable/contracts/training/v1/training_job";
 import { StatusError } from "@servable/errors";
 import { controlledExecutor } from "./support/controlled-executor.ts";
 import { DATASET, developer, eventsOf, reason, startHarness, storyOf, type Harness } from "./support/harness.ts";
@@ -57,7 +57,8 @@ describe("training jobs", () => {
     const attempt = await executor.next();
     attempt.progress(1);
     const live = harness.client().watchTrainingJob({ name: job.name })[Symbol.asyncIterator]();
-    const seen = [await live.next(), await live.next(), await live.next()].map(({ value }) => value);
+    const seen: TrainingJobEvent[] = [];
+    for (let next = await live.next(); next.done !== true; next = seen.length < 3 ? await live.next() : { done: true, value: undefined }) seen.push(next.value);
     await live.return?.();
     attempt.succeed();
 

@@ -1,8 +1,8 @@
 import { fork, type ChildProcess } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { activeTraceparent } from "@servable/telemetry";
-import type { AttemptInput, AttemptOutcome, AttemptResult, JobExecutor } from "../domain/job-executor.ts";
-import type { ProgressRecord } from "../domain/records.ts";
+import type { AttemptOutcome, JobExecutor } from "../domain/job-executor.ts";
+import type { ParentMessage, WorkerMessage } from "../worker/worker-protocol.ts";
 
 /** Settings of the processes. */
 export interface ChildProcessExecutorOptions {
@@ -15,12 +15,6 @@ export interface ChildProcessExecutorOptions {
 }
 
 const WORKER = fileURLToPath(new URL("../worker/trainer-worker.ts", import.meta.url));
-
-/** What a process may say; see worker/worker-protocol.ts. */
-type WorkerMessage =
-  | { readonly type: "progress"; readonly progress: ProgressRecord }
-  | ({ readonly type: "done" } & AttemptResult)
-  | { readonly type: "failed"; readonly reason: string; readonly message: string };
 
 /**
  * An executor that runs each attempt in a child process: training blocks its event loop, may run out of memory, and is
@@ -58,10 +52,7 @@ export function childProcessExecutor({ cancelGraceMs, env, workerPath = WORKER }
       if (answer?.kind === "done") resolve(answer);
       else resolve(signal.aborted ? { kind: "stopped" } : (answer ?? { kind: "died", how }));
     };
-    // "exit" may come before the last message, "close" comes after it, but never where this side closed the channel.
-    child.once("exit", () => {
-      if (answer !== undefined) finish("");
-    });
+    // "exit" may come before the last message, "close" comes after it.
     child.once("close", (code, killer) => finish(killer ?? `exit code ${code}`));
     child.once("error", (error) => {
       if (child.pid === undefined) finish(`a failed start (${error.message})`);
@@ -74,7 +65,7 @@ export function childProcessExecutor({ cancelGraceMs, env, workerPath = WORKER }
 }
 
 /** A process that just ended cannot be told anything: its end is reported by its own event. */
-function send(child: ChildProcess, message: { readonly type: "start"; readonly job: AttemptInput } | { readonly type: "cancel" }): void {
+function send(child: ChildProcess, message: ParentMessage): void {
   if (child.connected) child.send(message, () => {});
 }
 

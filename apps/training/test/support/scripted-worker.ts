@@ -4,13 +4,11 @@
 import { createHash } from "node:crypto";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import type { AttemptInput } from "../../src/domain/job-executor.ts";
+import type { ParentMessage } from "../../src/worker/worker-protocol.ts";
 import { EVALUATION, progressAt } from "./controlled-executor.ts";
 
-type Message = { readonly type: "start"; readonly job: AttemptInput } | { readonly type: "cancel" };
-
 let script = "";
-process.on("message", (message: Message) => {
+process.on("message", (message: ParentMessage) => {
   if (message.type === "cancel") {
     if (script !== "deaf") process.exit(0);
     return;
@@ -24,6 +22,6 @@ process.on("message", (message: Message) => {
   if (script === "succeed" || (script === "hang-once" && !first)) {
     const modelPath = join(outputDir, "model.onnx");
     writeFileSync(modelPath, "trained");
-    process.send?.({ type: "done", modelPath, modelSha256: createHash("sha256").update("trained").digest("hex"), evaluation: EVALUATION });
+    process.send?.({ type: "done", modelPath, modelSha256: createHash("sha256").update("trained").digest("hex"), evaluation: EVALUATION }, () => process.disconnect?.());
   }
 });
