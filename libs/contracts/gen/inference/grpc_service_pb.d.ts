@@ -14,6 +14,8 @@ import type { ModelConfig } from "./model_config_pb.js";
 export declare const file_inference_grpc_service: GenFile;
 
 /**
+ * Asks whether the server runs.
+ *
  * @generated from message inference.ServerLiveRequest
  */
 export declare type ServerLiveRequest = Message<"inference.ServerLiveRequest"> & {
@@ -26,10 +28,14 @@ export declare type ServerLiveRequest = Message<"inference.ServerLiveRequest"> &
 export declare const ServerLiveRequestSchema: GenMessage<ServerLiveRequest>;
 
 /**
+ * Tells whether the server runs.
+ *
  * @generated from message inference.ServerLiveResponse
  */
 export declare type ServerLiveResponse = Message<"inference.ServerLiveResponse"> & {
   /**
+   * True when the server runs.
+   *
    * @generated from field: bool live = 1;
    */
   live: boolean;
@@ -42,6 +48,8 @@ export declare type ServerLiveResponse = Message<"inference.ServerLiveResponse">
 export declare const ServerLiveResponseSchema: GenMessage<ServerLiveResponse>;
 
 /**
+ * Asks whether the server takes inference requests.
+ *
  * @generated from message inference.ServerReadyRequest
  */
 export declare type ServerReadyRequest = Message<"inference.ServerReadyRequest"> & {
@@ -54,10 +62,14 @@ export declare type ServerReadyRequest = Message<"inference.ServerReadyRequest">
 export declare const ServerReadyRequestSchema: GenMessage<ServerReadyRequest>;
 
 /**
+ * Tells whether the server takes inference requests.
+ *
  * @generated from message inference.ServerReadyResponse
  */
 export declare type ServerReadyResponse = Message<"inference.ServerReadyResponse"> & {
   /**
+   * True when the server takes inference requests.
+   *
    * @generated from field: bool ready = 1;
    */
   ready: boolean;
@@ -70,15 +82,21 @@ export declare type ServerReadyResponse = Message<"inference.ServerReadyResponse
 export declare const ServerReadyResponseSchema: GenMessage<ServerReadyResponse>;
 
 /**
+ * Asks whether a model takes inference requests.
+ *
  * @generated from message inference.ModelReadyRequest
  */
 export declare type ModelReadyRequest = Message<"inference.ModelReadyRequest"> & {
   /**
+   * The model's name.
+   *
    * @generated from field: string name = 1;
    */
   name: string;
 
   /**
+   * The model's version, empty for the server's choice.
+   *
    * @generated from field: string version = 2;
    */
   version: string;
@@ -91,10 +109,14 @@ export declare type ModelReadyRequest = Message<"inference.ModelReadyRequest"> &
 export declare const ModelReadyRequestSchema: GenMessage<ModelReadyRequest>;
 
 /**
+ * Tells whether a model takes inference requests.
+ *
  * @generated from message inference.ModelReadyResponse
  */
 export declare type ModelReadyResponse = Message<"inference.ModelReadyResponse"> & {
   /**
+   * True when the model takes inference requests.
+   *
    * @generated from field: bool ready = 1;
    */
   ready: boolean;
@@ -107,6 +129,8 @@ export declare type ModelReadyResponse = Message<"inference.ModelReadyResponse">
 export declare const ModelReadyResponseSchema: GenMessage<ModelReadyResponse>;
 
 /**
+ * Asks for a description of the server.
+ *
  * @generated from message inference.ServerMetadataRequest
  */
 export declare type ServerMetadataRequest = Message<"inference.ServerMetadataRequest"> & {
@@ -119,20 +143,28 @@ export declare type ServerMetadataRequest = Message<"inference.ServerMetadataReq
 export declare const ServerMetadataRequestSchema: GenMessage<ServerMetadataRequest>;
 
 /**
+ * Describes the server.
+ *
  * @generated from message inference.ServerMetadataResponse
  */
 export declare type ServerMetadataResponse = Message<"inference.ServerMetadataResponse"> & {
   /**
+   * The server's name.
+   *
    * @generated from field: string name = 1;
    */
   name: string;
 
   /**
+   * The server's version.
+   *
    * @generated from field: string version = 2;
    */
   version: string;
 
   /**
+   * The protocol extensions that the server implements.
+   *
    * @generated from field: repeated string extensions = 3;
    */
   extensions: string[];
@@ -145,15 +177,21 @@ export declare type ServerMetadataResponse = Message<"inference.ServerMetadataRe
 export declare const ServerMetadataResponseSchema: GenMessage<ServerMetadataResponse>;
 
 /**
+ * Asks for a description of a model.
+ *
  * @generated from message inference.ModelMetadataRequest
  */
 export declare type ModelMetadataRequest = Message<"inference.ModelMetadataRequest"> & {
   /**
+   * The model's name.
+   *
    * @generated from field: string name = 1;
    */
   name: string;
 
   /**
+   * The model's version, empty for the server's choice.
+   *
    * @generated from field: string version = 2;
    */
   version: string;
@@ -166,33 +204,52 @@ export declare type ModelMetadataRequest = Message<"inference.ModelMetadataReque
 export declare const ModelMetadataRequestSchema: GenMessage<ModelMetadataRequest>;
 
 /**
+ * Describes a model and its tensors.
+ *
  * @generated from message inference.ModelMetadataResponse
  */
 export declare type ModelMetadataResponse = Message<"inference.ModelMetadataResponse"> & {
   /**
+   * The model's name.
+   *
    * @generated from field: string name = 1;
    */
   name: string;
 
   /**
+   * The versions that the server has.
+   *
    * @generated from field: repeated string versions = 2;
    */
   versions: string[];
 
   /**
+   * The framework and format of the model.
+   *
    * @generated from field: string platform = 3;
    */
   platform: string;
 
   /**
+   * The model's inputs.
+   *
    * @generated from field: repeated inference.ModelMetadataResponse.TensorMetadata inputs = 4;
    */
   inputs: ModelMetadataResponse_TensorMetadata[];
 
   /**
+   * The model's outputs.
+   *
    * @generated from field: repeated inference.ModelMetadataResponse.TensorMetadata outputs = 5;
    */
   outputs: ModelMetadataResponse_TensorMetadata[];
+
+  /**
+   * Free properties of the model; servers disagree on this field, so it stays unset by default.
+   *
+   * @generated from field: map<string, string> properties = 6;
+   */
+  properties: { [key: string]: string };
 };
 
 /**
@@ -202,20 +259,28 @@ export declare type ModelMetadataResponse = Message<"inference.ModelMetadataResp
 export declare const ModelMetadataResponseSchema: GenMessage<ModelMetadataResponse>;
 
 /**
+ * Describes one tensor.
+ *
  * @generated from message inference.ModelMetadataResponse.TensorMetadata
  */
 export declare type ModelMetadataResponse_TensorMetadata = Message<"inference.ModelMetadataResponse.TensorMetadata"> & {
   /**
+   * The tensor's name.
+   *
    * @generated from field: string name = 1;
    */
   name: string;
 
   /**
+   * The tensor's element type, such as FP32.
+   *
    * @generated from field: string datatype = 2;
    */
   datatype: string;
 
   /**
+   * The tensor's shape, -1 where it varies.
+   *
    * @generated from field: repeated int64 shape = 3;
    */
   shape: bigint[];
@@ -228,40 +293,52 @@ export declare type ModelMetadataResponse_TensorMetadata = Message<"inference.Mo
 export declare const ModelMetadataResponse_TensorMetadataSchema: GenMessage<ModelMetadataResponse_TensorMetadata>;
 
 /**
- * A parameter of a request, response or tensor.
+ * The value of a parameter of a request, response or tensor.
  *
  * @generated from message inference.InferParameter
  */
 export declare type InferParameter = Message<"inference.InferParameter"> & {
   /**
+   * The value, by type.
+   *
    * @generated from oneof inference.InferParameter.parameter_choice
    */
   parameterChoice: {
     /**
+     * A boolean.
+     *
      * @generated from field: bool bool_param = 1;
      */
     value: boolean;
     case: "boolParam";
   } | {
     /**
+     * A signed integer.
+     *
      * @generated from field: int64 int64_param = 2;
      */
     value: bigint;
     case: "int64Param";
   } | {
     /**
+     * A text.
+     *
      * @generated from field: string string_param = 3;
      */
     value: string;
     case: "stringParam";
   } | {
     /**
+     * A floating point number.
+     *
      * @generated from field: double double_param = 4;
      */
     value: number;
     case: "doubleParam";
   } | {
     /**
+     * An unsigned integer.
+     *
      * @generated from field: uint64 uint64_param = 5;
      */
     value: bigint;
@@ -276,51 +353,63 @@ export declare type InferParameter = Message<"inference.InferParameter"> & {
 export declare const InferParameterSchema: GenMessage<InferParameter>;
 
 /**
- * Elements as typed values; the alternative is raw bytes.
+ * The elements of a tensor, flat and row-major, in the one field that fits the element type.
  *
  * @generated from message inference.InferTensorContents
  */
 export declare type InferTensorContents = Message<"inference.InferTensorContents"> & {
   /**
+   * Elements of BOOL.
+   *
    * @generated from field: repeated bool bool_contents = 1;
    */
   boolContents: boolean[];
 
   /**
-   * INT8, INT16, INT32.
+   * Elements of INT8, INT16 and INT32.
    *
    * @generated from field: repeated int32 int_contents = 2;
    */
   intContents: number[];
 
   /**
+   * Elements of INT64.
+   *
    * @generated from field: repeated int64 int64_contents = 3;
    */
   int64Contents: bigint[];
 
   /**
-   * UINT8, UINT16, UINT32.
+   * Elements of UINT8, UINT16 and UINT32.
    *
    * @generated from field: repeated uint32 uint_contents = 4;
    */
   uintContents: number[];
 
   /**
+   * Elements of UINT64.
+   *
    * @generated from field: repeated uint64 uint64_contents = 5;
    */
   uint64Contents: bigint[];
 
   /**
+   * Elements of FP32.
+   *
    * @generated from field: repeated float fp32_contents = 6;
    */
   fp32Contents: number[];
 
   /**
+   * Elements of FP64.
+   *
    * @generated from field: repeated double fp64_contents = 7;
    */
   fp64Contents: number[];
 
   /**
+   * Elements of BYTES.
+   *
    * @generated from field: repeated bytes bytes_contents = 8;
    */
   bytesContents: Uint8Array[];
@@ -333,41 +422,55 @@ export declare type InferTensorContents = Message<"inference.InferTensorContents
 export declare const InferTensorContentsSchema: GenMessage<InferTensorContents>;
 
 /**
+ * Asks to run a model.
+ *
  * @generated from message inference.ModelInferRequest
  */
 export declare type ModelInferRequest = Message<"inference.ModelInferRequest"> & {
   /**
+   * The model's name.
+   *
    * @generated from field: string model_name = 1;
    */
   modelName: string;
 
   /**
+   * The model's version, empty for the server's choice.
+   *
    * @generated from field: string model_version = 2;
    */
   modelVersion: string;
 
   /**
+   * The client's mark for the request, repeated in the response.
+   *
    * @generated from field: string id = 3;
    */
   id: string;
 
   /**
+   * Parameters of the request, such as its sequence id.
+   *
    * @generated from field: map<string, inference.InferParameter> parameters = 4;
    */
   parameters: { [key: string]: InferParameter };
 
   /**
+   * The input tensors.
+   *
    * @generated from field: repeated inference.ModelInferRequest.InferInputTensor inputs = 5;
    */
   inputs: ModelInferRequest_InferInputTensor[];
 
   /**
+   * The outputs that the client wants, empty for all.
+   *
    * @generated from field: repeated inference.ModelInferRequest.InferRequestedOutputTensor outputs = 6;
    */
   outputs: ModelInferRequest_InferRequestedOutputTensor[];
 
   /**
-   * Little-endian, row-major; one element an input, in the inputs' order.
+   * The raw bytes of the inputs in order, without those in shared memory.
    *
    * @generated from field: repeated bytes raw_input_contents = 7;
    */
@@ -381,30 +484,42 @@ export declare type ModelInferRequest = Message<"inference.ModelInferRequest"> &
 export declare const ModelInferRequestSchema: GenMessage<ModelInferRequest>;
 
 /**
+ * One input tensor.
+ *
  * @generated from message inference.ModelInferRequest.InferInputTensor
  */
 export declare type ModelInferRequest_InferInputTensor = Message<"inference.ModelInferRequest.InferInputTensor"> & {
   /**
+   * The input's name.
+   *
    * @generated from field: string name = 1;
    */
   name: string;
 
   /**
+   * The input's element type, such as FP32.
+   *
    * @generated from field: string datatype = 2;
    */
   datatype: string;
 
   /**
+   * The input's shape.
+   *
    * @generated from field: repeated int64 shape = 3;
    */
   shape: bigint[];
 
   /**
+   * Parameters of the input, such as its shared memory region.
+   *
    * @generated from field: map<string, inference.InferParameter> parameters = 4;
    */
   parameters: { [key: string]: InferParameter };
 
   /**
+   * The elements, unless they are raw or in shared memory.
+   *
    * @generated from field: inference.InferTensorContents contents = 5;
    */
   contents?: InferTensorContents | undefined;
@@ -417,15 +532,21 @@ export declare type ModelInferRequest_InferInputTensor = Message<"inference.Mode
 export declare const ModelInferRequest_InferInputTensorSchema: GenMessage<ModelInferRequest_InferInputTensor>;
 
 /**
+ * One output that the client wants.
+ *
  * @generated from message inference.ModelInferRequest.InferRequestedOutputTensor
  */
 export declare type ModelInferRequest_InferRequestedOutputTensor = Message<"inference.ModelInferRequest.InferRequestedOutputTensor"> & {
   /**
+   * The output's name.
+   *
    * @generated from field: string name = 1;
    */
   name: string;
 
   /**
+   * Parameters of the output, such as its class count.
+   *
    * @generated from field: map<string, inference.InferParameter> parameters = 2;
    */
   parameters: { [key: string]: InferParameter };
@@ -438,36 +559,48 @@ export declare type ModelInferRequest_InferRequestedOutputTensor = Message<"infe
 export declare const ModelInferRequest_InferRequestedOutputTensorSchema: GenMessage<ModelInferRequest_InferRequestedOutputTensor>;
 
 /**
+ * The result of running a model.
+ *
  * @generated from message inference.ModelInferResponse
  */
 export declare type ModelInferResponse = Message<"inference.ModelInferResponse"> & {
   /**
+   * The model's name.
+   *
    * @generated from field: string model_name = 1;
    */
   modelName: string;
 
   /**
+   * The version that ran.
+   *
    * @generated from field: string model_version = 2;
    */
   modelVersion: string;
 
   /**
+   * The mark that the request carried.
+   *
    * @generated from field: string id = 3;
    */
   id: string;
 
   /**
+   * Parameters of the response, such as the mark of a last response.
+   *
    * @generated from field: map<string, inference.InferParameter> parameters = 4;
    */
   parameters: { [key: string]: InferParameter };
 
   /**
+   * The output tensors.
+   *
    * @generated from field: repeated inference.ModelInferResponse.InferOutputTensor outputs = 5;
    */
   outputs: ModelInferResponse_InferOutputTensor[];
 
   /**
-   * Little-endian, row-major; one element an output, in the outputs' order.
+   * The raw bytes of the outputs, one entry each, empty for one in shared memory.
    *
    * @generated from field: repeated bytes raw_output_contents = 6;
    */
@@ -481,30 +614,42 @@ export declare type ModelInferResponse = Message<"inference.ModelInferResponse">
 export declare const ModelInferResponseSchema: GenMessage<ModelInferResponse>;
 
 /**
+ * One output tensor.
+ *
  * @generated from message inference.ModelInferResponse.InferOutputTensor
  */
 export declare type ModelInferResponse_InferOutputTensor = Message<"inference.ModelInferResponse.InferOutputTensor"> & {
   /**
+   * The output's name.
+   *
    * @generated from field: string name = 1;
    */
   name: string;
 
   /**
+   * The output's element type, such as FP32.
+   *
    * @generated from field: string datatype = 2;
    */
   datatype: string;
 
   /**
+   * The output's shape.
+   *
    * @generated from field: repeated int64 shape = 3;
    */
   shape: bigint[];
 
   /**
+   * Parameters of the output, such as its shared memory region.
+   *
    * @generated from field: map<string, inference.InferParameter> parameters = 4;
    */
   parameters: { [key: string]: InferParameter };
 
   /**
+   * The elements, unless they are raw or in shared memory.
+   *
    * @generated from field: inference.InferTensorContents contents = 5;
    */
   contents?: InferTensorContents | undefined;
@@ -517,15 +662,21 @@ export declare type ModelInferResponse_InferOutputTensor = Message<"inference.Mo
 export declare const ModelInferResponse_InferOutputTensorSchema: GenMessage<ModelInferResponse_InferOutputTensor>;
 
 /**
+ * One response of a stream.
+ *
  * @generated from message inference.ModelStreamInferResponse
  */
 export declare type ModelStreamInferResponse = Message<"inference.ModelStreamInferResponse"> & {
   /**
+   * What went wrong with the request, empty on success.
+   *
    * @generated from field: string error_message = 1;
    */
   errorMessage: string;
 
   /**
+   * The result, or on failure the mark of the failed request.
+   *
    * @generated from field: inference.ModelInferResponse infer_response = 2;
    */
   inferResponse?: ModelInferResponse | undefined;
@@ -538,15 +689,21 @@ export declare type ModelStreamInferResponse = Message<"inference.ModelStreamInf
 export declare const ModelStreamInferResponseSchema: GenMessage<ModelStreamInferResponse>;
 
 /**
+ * Asks for the configuration of a model.
+ *
  * @generated from message inference.ModelConfigRequest
  */
 export declare type ModelConfigRequest = Message<"inference.ModelConfigRequest"> & {
   /**
+   * The model's name.
+   *
    * @generated from field: string name = 1;
    */
   name: string;
 
   /**
+   * The model's version, empty for the server's choice.
+   *
    * @generated from field: string version = 2;
    */
   version: string;
@@ -559,10 +716,14 @@ export declare type ModelConfigRequest = Message<"inference.ModelConfigRequest">
 export declare const ModelConfigRequestSchema: GenMessage<ModelConfigRequest>;
 
 /**
+ * Gives the configuration of a model.
+ *
  * @generated from message inference.ModelConfigResponse
  */
 export declare type ModelConfigResponse = Message<"inference.ModelConfigResponse"> & {
   /**
+   * The configuration.
+   *
    * @generated from field: inference.ModelConfig config = 1;
    */
   config?: ModelConfig | undefined;
@@ -575,15 +736,21 @@ export declare type ModelConfigResponse = Message<"inference.ModelConfigResponse
 export declare const ModelConfigResponseSchema: GenMessage<ModelConfigResponse>;
 
 /**
+ * Asks for the statistics of models.
+ *
  * @generated from message inference.ModelStatisticsRequest
  */
 export declare type ModelStatisticsRequest = Message<"inference.ModelStatisticsRequest"> & {
   /**
+   * The model's name, empty for all models.
+   *
    * @generated from field: string name = 1;
    */
   name: string;
 
   /**
+   * The model's version, empty for all versions.
+   *
    * @generated from field: string version = 2;
    */
   version: string;
@@ -596,15 +763,21 @@ export declare type ModelStatisticsRequest = Message<"inference.ModelStatisticsR
 export declare const ModelStatisticsRequestSchema: GenMessage<ModelStatisticsRequest>;
 
 /**
+ * How often something happened and how long it took.
+ *
  * @generated from message inference.StatisticDuration
  */
 export declare type StatisticDuration = Message<"inference.StatisticDuration"> & {
   /**
+   * How often it happened.
+   *
    * @generated from field: uint64 count = 1;
    */
   count: bigint;
 
   /**
+   * How long it took in all, in nanoseconds.
+   *
    * @generated from field: uint64 ns = 2;
    */
   ns: bigint;
@@ -617,45 +790,63 @@ export declare type StatisticDuration = Message<"inference.StatisticDuration"> &
 export declare const StatisticDurationSchema: GenMessage<StatisticDuration>;
 
 /**
+ * Durations of a model's requests.
+ *
  * @generated from message inference.InferStatistics
  */
 export declare type InferStatistics = Message<"inference.InferStatistics"> & {
   /**
+   * Requests that succeeded, cache hits included.
+   *
    * @generated from field: inference.StatisticDuration success = 1;
    */
   success?: StatisticDuration | undefined;
 
   /**
+   * Requests that failed.
+   *
    * @generated from field: inference.StatisticDuration fail = 2;
    */
   fail?: StatisticDuration | undefined;
 
   /**
+   * Waits in the queue, cache hits included.
+   *
    * @generated from field: inference.StatisticDuration queue = 3;
    */
   queue?: StatisticDuration | undefined;
 
   /**
+   * Preparing inputs.
+   *
    * @generated from field: inference.StatisticDuration compute_input = 4;
    */
   computeInput?: StatisticDuration | undefined;
 
   /**
+   * Running the model.
+   *
    * @generated from field: inference.StatisticDuration compute_infer = 5;
    */
   computeInfer?: StatisticDuration | undefined;
 
   /**
+   * Extracting outputs.
+   *
    * @generated from field: inference.StatisticDuration compute_output = 6;
    */
   computeOutput?: StatisticDuration | undefined;
 
   /**
+   * Requests that the response cache answered.
+   *
    * @generated from field: inference.StatisticDuration cache_hit = 7;
    */
   cacheHit?: StatisticDuration | undefined;
 
   /**
+   * Requests that the response cache could not answer.
+   *
    * @generated from field: inference.StatisticDuration cache_miss = 8;
    */
   cacheMiss?: StatisticDuration | undefined;
@@ -668,35 +859,49 @@ export declare type InferStatistics = Message<"inference.InferStatistics"> & {
 export declare const InferStatisticsSchema: GenMessage<InferStatistics>;
 
 /**
+ * Durations of the responses of a model that may answer more than once.
+ *
  * @generated from message inference.InferResponseStatistics
  */
 export declare type InferResponseStatistics = Message<"inference.InferResponseStatistics"> & {
   /**
+   * Running the model.
+   *
    * @generated from field: inference.StatisticDuration compute_infer = 1;
    */
   computeInfer?: StatisticDuration | undefined;
 
   /**
+   * Extracting outputs.
+   *
    * @generated from field: inference.StatisticDuration compute_output = 2;
    */
   computeOutput?: StatisticDuration | undefined;
 
   /**
+   * Responses that succeeded.
+   *
    * @generated from field: inference.StatisticDuration success = 3;
    */
   success?: StatisticDuration | undefined;
 
   /**
+   * Responses that failed.
+   *
    * @generated from field: inference.StatisticDuration fail = 4;
    */
   fail?: StatisticDuration | undefined;
 
   /**
+   * Responses without outputs.
+   *
    * @generated from field: inference.StatisticDuration empty_response = 5;
    */
   emptyResponse?: StatisticDuration | undefined;
 
   /**
+   * Responses that were cancelled.
+   *
    * @generated from field: inference.StatisticDuration cancel = 6;
    */
   cancel?: StatisticDuration | undefined;
@@ -709,25 +914,35 @@ export declare type InferResponseStatistics = Message<"inference.InferResponseSt
 export declare const InferResponseStatisticsSchema: GenMessage<InferResponseStatistics>;
 
 /**
+ * Durations of the executions of one batch size.
+ *
  * @generated from message inference.InferBatchStatistics
  */
 export declare type InferBatchStatistics = Message<"inference.InferBatchStatistics"> & {
   /**
+   * The batch size.
+   *
    * @generated from field: uint64 batch_size = 1;
    */
   batchSize: bigint;
 
   /**
+   * Preparing inputs.
+   *
    * @generated from field: inference.StatisticDuration compute_input = 2;
    */
   computeInput?: StatisticDuration | undefined;
 
   /**
+   * Running the model.
+   *
    * @generated from field: inference.StatisticDuration compute_infer = 3;
    */
   computeInfer?: StatisticDuration | undefined;
 
   /**
+   * Extracting outputs.
+   *
    * @generated from field: inference.StatisticDuration compute_output = 4;
    */
   computeOutput?: StatisticDuration | undefined;
@@ -740,20 +955,28 @@ export declare type InferBatchStatistics = Message<"inference.InferBatchStatisti
 export declare const InferBatchStatisticsSchema: GenMessage<InferBatchStatistics>;
 
 /**
+ * Memory that a model takes in one place.
+ *
  * @generated from message inference.MemoryUsage
  */
 export declare type MemoryUsage = Message<"inference.MemoryUsage"> & {
   /**
+   * The kind of memory: CPU, CPU_PINNED or GPU.
+   *
    * @generated from field: string type = 1;
    */
   type: string;
 
   /**
+   * The number of the device.
+   *
    * @generated from field: int64 id = 2;
    */
   id: bigint;
 
   /**
+   * The size in bytes.
+   *
    * @generated from field: uint64 byte_size = 3;
    */
   byteSize: bigint;
@@ -766,52 +989,70 @@ export declare type MemoryUsage = Message<"inference.MemoryUsage"> & {
 export declare const MemoryUsageSchema: GenMessage<MemoryUsage>;
 
 /**
+ * Statistics of one model version.
+ *
  * @generated from message inference.ModelStatistics
  */
 export declare type ModelStatistics = Message<"inference.ModelStatistics"> & {
   /**
+   * The model's name.
+   *
    * @generated from field: string name = 1;
    */
   name: string;
 
   /**
+   * The model's version.
+   *
    * @generated from field: string version = 2;
    */
   version: string;
 
   /**
-   * Milliseconds since the epoch.
+   * When the last inference was, in milliseconds since the epoch.
    *
    * @generated from field: uint64 last_inference = 3;
    */
   lastInference: bigint;
 
   /**
+   * How many batch elements ran, cache hits not included.
+   *
    * @generated from field: uint64 inference_count = 4;
    */
   inferenceCount: bigint;
 
   /**
+   * How many batches ran, cache hits not included.
+   *
    * @generated from field: uint64 execution_count = 5;
    */
   executionCount: bigint;
 
   /**
+   * Durations of the requests.
+   *
    * @generated from field: inference.InferStatistics inference_stats = 6;
    */
   inferenceStats?: InferStatistics | undefined;
 
   /**
+   * Durations by batch size.
+   *
    * @generated from field: repeated inference.InferBatchStatistics batch_stats = 7;
    */
   batchStats: InferBatchStatistics[];
 
   /**
+   * Memory that the model takes.
+   *
    * @generated from field: repeated inference.MemoryUsage memory_usage = 8;
    */
   memoryUsage: MemoryUsage[];
 
   /**
+   * Durations by index of the response to its request.
+   *
    * @generated from field: map<string, inference.InferResponseStatistics> response_stats = 9;
    */
   responseStats: { [key: string]: InferResponseStatistics };
@@ -824,10 +1065,14 @@ export declare type ModelStatistics = Message<"inference.ModelStatistics"> & {
 export declare const ModelStatisticsSchema: GenMessage<ModelStatistics>;
 
 /**
+ * Gives the statistics of models.
+ *
  * @generated from message inference.ModelStatisticsResponse
  */
 export declare type ModelStatisticsResponse = Message<"inference.ModelStatisticsResponse"> & {
   /**
+   * The statistics, one entry per model version.
+   *
    * @generated from field: repeated inference.ModelStatistics model_stats = 1;
    */
   modelStats: ModelStatistics[];
@@ -840,34 +1085,44 @@ export declare type ModelStatisticsResponse = Message<"inference.ModelStatistics
 export declare const ModelStatisticsResponseSchema: GenMessage<ModelStatisticsResponse>;
 
 /**
- * A parameter of load and unload.
+ * The value of a parameter of a load or unload.
  *
  * @generated from message inference.ModelRepositoryParameter
  */
 export declare type ModelRepositoryParameter = Message<"inference.ModelRepositoryParameter"> & {
   /**
+   * The value, by type.
+   *
    * @generated from oneof inference.ModelRepositoryParameter.parameter_choice
    */
   parameterChoice: {
     /**
+     * A boolean.
+     *
      * @generated from field: bool bool_param = 1;
      */
     value: boolean;
     case: "boolParam";
   } | {
     /**
+     * A signed integer.
+     *
      * @generated from field: int64 int64_param = 2;
      */
     value: bigint;
     case: "int64Param";
   } | {
     /**
+     * A text.
+     *
      * @generated from field: string string_param = 3;
      */
     value: string;
     case: "stringParam";
   } | {
     /**
+     * Bytes, such as those of a model file.
+     *
      * @generated from field: bytes bytes_param = 4;
      */
     value: Uint8Array;
@@ -882,16 +1137,20 @@ export declare type ModelRepositoryParameter = Message<"inference.ModelRepositor
 export declare const ModelRepositoryParameterSchema: GenMessage<ModelRepositoryParameter>;
 
 /**
+ * Asks for the models of the repositories.
+ *
  * @generated from message inference.RepositoryIndexRequest
  */
 export declare type RepositoryIndexRequest = Message<"inference.RepositoryIndexRequest"> & {
   /**
+   * The repository's name, empty for all.
+   *
    * @generated from field: string repository_name = 1;
    */
   repositoryName: string;
 
   /**
-   * Only models that are ready.
+   * True to list ready models only.
    *
    * @generated from field: bool ready = 2;
    */
@@ -905,10 +1164,14 @@ export declare type RepositoryIndexRequest = Message<"inference.RepositoryIndexR
 export declare const RepositoryIndexRequestSchema: GenMessage<RepositoryIndexRequest>;
 
 /**
+ * Lists the models of the repositories.
+ *
  * @generated from message inference.RepositoryIndexResponse
  */
 export declare type RepositoryIndexResponse = Message<"inference.RepositoryIndexResponse"> & {
   /**
+   * The model versions.
+   *
    * @generated from field: repeated inference.RepositoryIndexResponse.ModelIndex models = 1;
    */
   models: RepositoryIndexResponse_ModelIndex[];
@@ -921,25 +1184,35 @@ export declare type RepositoryIndexResponse = Message<"inference.RepositoryIndex
 export declare const RepositoryIndexResponseSchema: GenMessage<RepositoryIndexResponse>;
 
 /**
+ * One model version.
+ *
  * @generated from message inference.RepositoryIndexResponse.ModelIndex
  */
 export declare type RepositoryIndexResponse_ModelIndex = Message<"inference.RepositoryIndexResponse.ModelIndex"> & {
   /**
+   * The model's name.
+   *
    * @generated from field: string name = 1;
    */
   name: string;
 
   /**
+   * The model's version.
+   *
    * @generated from field: string version = 2;
    */
   version: string;
 
   /**
+   * The state: READY, LOADING, UNLOADING or UNAVAILABLE.
+   *
    * @generated from field: string state = 3;
    */
   state: string;
 
   /**
+   * Why the state is what it is.
+   *
    * @generated from field: string reason = 4;
    */
   reason: string;
@@ -952,20 +1225,28 @@ export declare type RepositoryIndexResponse_ModelIndex = Message<"inference.Repo
 export declare const RepositoryIndexResponse_ModelIndexSchema: GenMessage<RepositoryIndexResponse_ModelIndex>;
 
 /**
+ * Asks to load a model. KServe's dialect puts the model's name in field 1 and leaves field 2 empty.
+ *
  * @generated from message inference.RepositoryModelLoadRequest
  */
 export declare type RepositoryModelLoadRequest = Message<"inference.RepositoryModelLoadRequest"> & {
   /**
+   * The repository's name, empty for any.
+   *
    * @generated from field: string repository_name = 1;
    */
   repositoryName: string;
 
   /**
+   * The model's name.
+   *
    * @generated from field: string model_name = 2;
    */
   modelName: string;
 
   /**
+   * Parameters: `config`, and with it `file:<version>/<file name>`.
+   *
    * @generated from field: map<string, inference.ModelRepositoryParameter> parameters = 3;
    */
   parameters: { [key: string]: ModelRepositoryParameter };
@@ -978,9 +1259,24 @@ export declare type RepositoryModelLoadRequest = Message<"inference.RepositoryMo
 export declare const RepositoryModelLoadRequestSchema: GenMessage<RepositoryModelLoadRequest>;
 
 /**
+ * Tells that a model was loaded. Triton's is empty, the fields are KServe's dialect.
+ *
  * @generated from message inference.RepositoryModelLoadResponse
  */
 export declare type RepositoryModelLoadResponse = Message<"inference.RepositoryModelLoadResponse"> & {
+  /**
+   * The model's name.
+   *
+   * @generated from field: string model_name = 1;
+   */
+  modelName: string;
+
+  /**
+   * True when the model is loaded.
+   *
+   * @generated from field: bool isLoaded = 2;
+   */
+  isLoaded: boolean;
 };
 
 /**
@@ -990,20 +1286,28 @@ export declare type RepositoryModelLoadResponse = Message<"inference.RepositoryM
 export declare const RepositoryModelLoadResponseSchema: GenMessage<RepositoryModelLoadResponse>;
 
 /**
+ * Asks to unload a model. KServe's dialect puts the model's name in field 1 and leaves field 2 empty.
+ *
  * @generated from message inference.RepositoryModelUnloadRequest
  */
 export declare type RepositoryModelUnloadRequest = Message<"inference.RepositoryModelUnloadRequest"> & {
   /**
+   * The repository's name, empty for any.
+   *
    * @generated from field: string repository_name = 1;
    */
   repositoryName: string;
 
   /**
+   * The model's name.
+   *
    * @generated from field: string model_name = 2;
    */
   modelName: string;
 
   /**
+   * Parameters: `unload_dependents`.
+   *
    * @generated from field: map<string, inference.ModelRepositoryParameter> parameters = 3;
    */
   parameters: { [key: string]: ModelRepositoryParameter };
@@ -1016,9 +1320,24 @@ export declare type RepositoryModelUnloadRequest = Message<"inference.Repository
 export declare const RepositoryModelUnloadRequestSchema: GenMessage<RepositoryModelUnloadRequest>;
 
 /**
+ * Tells that a model was unloaded. Triton's is empty, the fields are KServe's dialect.
+ *
  * @generated from message inference.RepositoryModelUnloadResponse
  */
 export declare type RepositoryModelUnloadResponse = Message<"inference.RepositoryModelUnloadResponse"> & {
+  /**
+   * The model's name.
+   *
+   * @generated from field: string model_name = 1;
+   */
+  modelName: string;
+
+  /**
+   * True when the model is unloaded.
+   *
+   * @generated from field: bool isUnloaded = 2;
+   */
+  isUnloaded: boolean;
 };
 
 /**
@@ -1028,10 +1347,14 @@ export declare type RepositoryModelUnloadResponse = Message<"inference.Repositor
 export declare const RepositoryModelUnloadResponseSchema: GenMessage<RepositoryModelUnloadResponse>;
 
 /**
+ * Asks for registered system shared memory.
+ *
  * @generated from message inference.SystemSharedMemoryStatusRequest
  */
 export declare type SystemSharedMemoryStatusRequest = Message<"inference.SystemSharedMemoryStatusRequest"> & {
   /**
+   * The region's name, empty for all.
+   *
    * @generated from field: string name = 1;
    */
   name: string;
@@ -1044,10 +1367,14 @@ export declare type SystemSharedMemoryStatusRequest = Message<"inference.SystemS
 export declare const SystemSharedMemoryStatusRequestSchema: GenMessage<SystemSharedMemoryStatusRequest>;
 
 /**
+ * Lists registered system shared memory.
+ *
  * @generated from message inference.SystemSharedMemoryStatusResponse
  */
 export declare type SystemSharedMemoryStatusResponse = Message<"inference.SystemSharedMemoryStatusResponse"> & {
   /**
+   * The regions by name.
+   *
    * @generated from field: map<string, inference.SystemSharedMemoryStatusResponse.RegionStatus> regions = 1;
    */
   regions: { [key: string]: SystemSharedMemoryStatusResponse_RegionStatus };
@@ -1060,25 +1387,35 @@ export declare type SystemSharedMemoryStatusResponse = Message<"inference.System
 export declare const SystemSharedMemoryStatusResponseSchema: GenMessage<SystemSharedMemoryStatusResponse>;
 
 /**
+ * One region.
+ *
  * @generated from message inference.SystemSharedMemoryStatusResponse.RegionStatus
  */
 export declare type SystemSharedMemoryStatusResponse_RegionStatus = Message<"inference.SystemSharedMemoryStatusResponse.RegionStatus"> & {
   /**
+   * The region's name.
+   *
    * @generated from field: string name = 1;
    */
   name: string;
 
   /**
+   * The key of the shared memory object that holds the region.
+   *
    * @generated from field: string key = 2;
    */
   key: string;
 
   /**
+   * Where the region starts in the object, in bytes.
+   *
    * @generated from field: uint64 offset = 3;
    */
   offset: bigint;
 
   /**
+   * The region's size in bytes.
+   *
    * @generated from field: uint64 byte_size = 4;
    */
   byteSize: bigint;
@@ -1091,25 +1428,35 @@ export declare type SystemSharedMemoryStatusResponse_RegionStatus = Message<"inf
 export declare const SystemSharedMemoryStatusResponse_RegionStatusSchema: GenMessage<SystemSharedMemoryStatusResponse_RegionStatus>;
 
 /**
+ * Asks to register a system shared memory region.
+ *
  * @generated from message inference.SystemSharedMemoryRegisterRequest
  */
 export declare type SystemSharedMemoryRegisterRequest = Message<"inference.SystemSharedMemoryRegisterRequest"> & {
   /**
+   * The region's name.
+   *
    * @generated from field: string name = 1;
    */
   name: string;
 
   /**
+   * The key of the shared memory object that holds the region.
+   *
    * @generated from field: string key = 2;
    */
   key: string;
 
   /**
+   * Where the region starts in the object, in bytes.
+   *
    * @generated from field: uint64 offset = 3;
    */
   offset: bigint;
 
   /**
+   * The region's size in bytes.
+   *
    * @generated from field: uint64 byte_size = 4;
    */
   byteSize: bigint;
@@ -1122,6 +1469,8 @@ export declare type SystemSharedMemoryRegisterRequest = Message<"inference.Syste
 export declare const SystemSharedMemoryRegisterRequestSchema: GenMessage<SystemSharedMemoryRegisterRequest>;
 
 /**
+ * Tells that the region was registered.
+ *
  * @generated from message inference.SystemSharedMemoryRegisterResponse
  */
 export declare type SystemSharedMemoryRegisterResponse = Message<"inference.SystemSharedMemoryRegisterResponse"> & {
@@ -1134,10 +1483,14 @@ export declare type SystemSharedMemoryRegisterResponse = Message<"inference.Syst
 export declare const SystemSharedMemoryRegisterResponseSchema: GenMessage<SystemSharedMemoryRegisterResponse>;
 
 /**
+ * Asks to forget system shared memory regions.
+ *
  * @generated from message inference.SystemSharedMemoryUnregisterRequest
  */
 export declare type SystemSharedMemoryUnregisterRequest = Message<"inference.SystemSharedMemoryUnregisterRequest"> & {
   /**
+   * The region's name, empty for all.
+   *
    * @generated from field: string name = 1;
    */
   name: string;
@@ -1150,6 +1503,8 @@ export declare type SystemSharedMemoryUnregisterRequest = Message<"inference.Sys
 export declare const SystemSharedMemoryUnregisterRequestSchema: GenMessage<SystemSharedMemoryUnregisterRequest>;
 
 /**
+ * Tells that the regions were forgotten.
+ *
  * @generated from message inference.SystemSharedMemoryUnregisterResponse
  */
 export declare type SystemSharedMemoryUnregisterResponse = Message<"inference.SystemSharedMemoryUnregisterResponse"> & {
@@ -1162,10 +1517,14 @@ export declare type SystemSharedMemoryUnregisterResponse = Message<"inference.Sy
 export declare const SystemSharedMemoryUnregisterResponseSchema: GenMessage<SystemSharedMemoryUnregisterResponse>;
 
 /**
+ * Asks for registered CUDA shared memory.
+ *
  * @generated from message inference.CudaSharedMemoryStatusRequest
  */
 export declare type CudaSharedMemoryStatusRequest = Message<"inference.CudaSharedMemoryStatusRequest"> & {
   /**
+   * The region's name, empty for all.
+   *
    * @generated from field: string name = 1;
    */
   name: string;
@@ -1178,10 +1537,14 @@ export declare type CudaSharedMemoryStatusRequest = Message<"inference.CudaShare
 export declare const CudaSharedMemoryStatusRequestSchema: GenMessage<CudaSharedMemoryStatusRequest>;
 
 /**
+ * Lists registered CUDA shared memory.
+ *
  * @generated from message inference.CudaSharedMemoryStatusResponse
  */
 export declare type CudaSharedMemoryStatusResponse = Message<"inference.CudaSharedMemoryStatusResponse"> & {
   /**
+   * The regions by name.
+   *
    * @generated from field: map<string, inference.CudaSharedMemoryStatusResponse.RegionStatus> regions = 1;
    */
   regions: { [key: string]: CudaSharedMemoryStatusResponse_RegionStatus };
@@ -1194,20 +1557,28 @@ export declare type CudaSharedMemoryStatusResponse = Message<"inference.CudaShar
 export declare const CudaSharedMemoryStatusResponseSchema: GenMessage<CudaSharedMemoryStatusResponse>;
 
 /**
+ * One region.
+ *
  * @generated from message inference.CudaSharedMemoryStatusResponse.RegionStatus
  */
 export declare type CudaSharedMemoryStatusResponse_RegionStatus = Message<"inference.CudaSharedMemoryStatusResponse.RegionStatus"> & {
   /**
+   * The region's name.
+   *
    * @generated from field: string name = 1;
    */
   name: string;
 
   /**
+   * The GPU that holds the region.
+   *
    * @generated from field: uint64 device_id = 2;
    */
   deviceId: bigint;
 
   /**
+   * The region's size in bytes.
+   *
    * @generated from field: uint64 byte_size = 3;
    */
   byteSize: bigint;
@@ -1220,25 +1591,35 @@ export declare type CudaSharedMemoryStatusResponse_RegionStatus = Message<"infer
 export declare const CudaSharedMemoryStatusResponse_RegionStatusSchema: GenMessage<CudaSharedMemoryStatusResponse_RegionStatus>;
 
 /**
+ * Asks to register a CUDA shared memory region.
+ *
  * @generated from message inference.CudaSharedMemoryRegisterRequest
  */
 export declare type CudaSharedMemoryRegisterRequest = Message<"inference.CudaSharedMemoryRegisterRequest"> & {
   /**
+   * The region's name.
+   *
    * @generated from field: string name = 1;
    */
   name: string;
 
   /**
+   * The CUDA IPC handle of the memory.
+   *
    * @generated from field: bytes raw_handle = 2;
    */
   rawHandle: Uint8Array;
 
   /**
+   * The GPU that holds the region.
+   *
    * @generated from field: int64 device_id = 3;
    */
   deviceId: bigint;
 
   /**
+   * The region's size in bytes.
+   *
    * @generated from field: uint64 byte_size = 4;
    */
   byteSize: bigint;
@@ -1251,6 +1632,8 @@ export declare type CudaSharedMemoryRegisterRequest = Message<"inference.CudaSha
 export declare const CudaSharedMemoryRegisterRequestSchema: GenMessage<CudaSharedMemoryRegisterRequest>;
 
 /**
+ * Tells that the region was registered.
+ *
  * @generated from message inference.CudaSharedMemoryRegisterResponse
  */
 export declare type CudaSharedMemoryRegisterResponse = Message<"inference.CudaSharedMemoryRegisterResponse"> & {
@@ -1263,10 +1646,14 @@ export declare type CudaSharedMemoryRegisterResponse = Message<"inference.CudaSh
 export declare const CudaSharedMemoryRegisterResponseSchema: GenMessage<CudaSharedMemoryRegisterResponse>;
 
 /**
+ * Asks to forget CUDA shared memory regions.
+ *
  * @generated from message inference.CudaSharedMemoryUnregisterRequest
  */
 export declare type CudaSharedMemoryUnregisterRequest = Message<"inference.CudaSharedMemoryUnregisterRequest"> & {
   /**
+   * The region's name, empty for all.
+   *
    * @generated from field: string name = 1;
    */
   name: string;
@@ -1279,6 +1666,8 @@ export declare type CudaSharedMemoryUnregisterRequest = Message<"inference.CudaS
 export declare const CudaSharedMemoryUnregisterRequestSchema: GenMessage<CudaSharedMemoryUnregisterRequest>;
 
 /**
+ * Tells that the regions were forgotten.
+ *
  * @generated from message inference.CudaSharedMemoryUnregisterResponse
  */
 export declare type CudaSharedMemoryUnregisterResponse = Message<"inference.CudaSharedMemoryUnregisterResponse"> & {
@@ -1291,15 +1680,21 @@ export declare type CudaSharedMemoryUnregisterResponse = Message<"inference.Cuda
 export declare const CudaSharedMemoryUnregisterResponseSchema: GenMessage<CudaSharedMemoryUnregisterResponse>;
 
 /**
+ * Asks to change trace settings, or with none to read them.
+ *
  * @generated from message inference.TraceSettingRequest
  */
 export declare type TraceSettingRequest = Message<"inference.TraceSettingRequest"> & {
   /**
+   * The settings to change, by name.
+   *
    * @generated from field: map<string, inference.TraceSettingRequest.SettingValue> settings = 1;
    */
   settings: { [key: string]: TraceSettingRequest_SettingValue };
 
   /**
+   * The model that the settings are for, empty for the global ones.
+   *
    * @generated from field: string model_name = 2;
    */
   modelName: string;
@@ -1312,10 +1707,14 @@ export declare type TraceSettingRequest = Message<"inference.TraceSettingRequest
 export declare const TraceSettingRequestSchema: GenMessage<TraceSettingRequest>;
 
 /**
+ * The value of one setting.
+ *
  * @generated from message inference.TraceSettingRequest.SettingValue
  */
 export declare type TraceSettingRequest_SettingValue = Message<"inference.TraceSettingRequest.SettingValue"> & {
   /**
+   * The values, empty to fall back to the global setting.
+   *
    * @generated from field: repeated string value = 1;
    */
   value: string[];
@@ -1328,10 +1727,14 @@ export declare type TraceSettingRequest_SettingValue = Message<"inference.TraceS
 export declare const TraceSettingRequest_SettingValueSchema: GenMessage<TraceSettingRequest_SettingValue>;
 
 /**
+ * Gives all trace settings.
+ *
  * @generated from message inference.TraceSettingResponse
  */
 export declare type TraceSettingResponse = Message<"inference.TraceSettingResponse"> & {
   /**
+   * The settings by name.
+   *
    * @generated from field: map<string, inference.TraceSettingResponse.SettingValue> settings = 1;
    */
   settings: { [key: string]: TraceSettingResponse_SettingValue };
@@ -1344,10 +1747,14 @@ export declare type TraceSettingResponse = Message<"inference.TraceSettingRespon
 export declare const TraceSettingResponseSchema: GenMessage<TraceSettingResponse>;
 
 /**
+ * The value of one setting.
+ *
  * @generated from message inference.TraceSettingResponse.SettingValue
  */
 export declare type TraceSettingResponse_SettingValue = Message<"inference.TraceSettingResponse.SettingValue"> & {
   /**
+   * The values.
+   *
    * @generated from field: repeated string value = 1;
    */
   value: string[];
@@ -1360,10 +1767,14 @@ export declare type TraceSettingResponse_SettingValue = Message<"inference.Trace
 export declare const TraceSettingResponse_SettingValueSchema: GenMessage<TraceSettingResponse_SettingValue>;
 
 /**
+ * Asks to change log settings, or with none to read them.
+ *
  * @generated from message inference.LogSettingsRequest
  */
 export declare type LogSettingsRequest = Message<"inference.LogSettingsRequest"> & {
   /**
+   * The settings to change, by name.
+   *
    * @generated from field: map<string, inference.LogSettingsRequest.SettingValue> settings = 1;
    */
   settings: { [key: string]: LogSettingsRequest_SettingValue };
@@ -1376,26 +1787,36 @@ export declare type LogSettingsRequest = Message<"inference.LogSettingsRequest">
 export declare const LogSettingsRequestSchema: GenMessage<LogSettingsRequest>;
 
 /**
+ * The value of one setting.
+ *
  * @generated from message inference.LogSettingsRequest.SettingValue
  */
 export declare type LogSettingsRequest_SettingValue = Message<"inference.LogSettingsRequest.SettingValue"> & {
   /**
+   * The value, by type.
+   *
    * @generated from oneof inference.LogSettingsRequest.SettingValue.parameter_choice
    */
   parameterChoice: {
     /**
+     * A boolean.
+     *
      * @generated from field: bool bool_param = 1;
      */
     value: boolean;
     case: "boolParam";
   } | {
     /**
+     * An unsigned integer.
+     *
      * @generated from field: uint32 uint32_param = 2;
      */
     value: number;
     case: "uint32Param";
   } | {
     /**
+     * A text.
+     *
      * @generated from field: string string_param = 3;
      */
     value: string;
@@ -1410,10 +1831,14 @@ export declare type LogSettingsRequest_SettingValue = Message<"inference.LogSett
 export declare const LogSettingsRequest_SettingValueSchema: GenMessage<LogSettingsRequest_SettingValue>;
 
 /**
+ * Gives all log settings.
+ *
  * @generated from message inference.LogSettingsResponse
  */
 export declare type LogSettingsResponse = Message<"inference.LogSettingsResponse"> & {
   /**
+   * The settings by name.
+   *
    * @generated from field: map<string, inference.LogSettingsResponse.SettingValue> settings = 1;
    */
   settings: { [key: string]: LogSettingsResponse_SettingValue };
@@ -1426,26 +1851,36 @@ export declare type LogSettingsResponse = Message<"inference.LogSettingsResponse
 export declare const LogSettingsResponseSchema: GenMessage<LogSettingsResponse>;
 
 /**
+ * The value of one setting.
+ *
  * @generated from message inference.LogSettingsResponse.SettingValue
  */
 export declare type LogSettingsResponse_SettingValue = Message<"inference.LogSettingsResponse.SettingValue"> & {
   /**
+   * The value, by type.
+   *
    * @generated from oneof inference.LogSettingsResponse.SettingValue.parameter_choice
    */
   parameterChoice: {
     /**
+     * A boolean.
+     *
      * @generated from field: bool bool_param = 1;
      */
     value: boolean;
     case: "boolParam";
   } | {
     /**
+     * An unsigned integer.
+     *
      * @generated from field: uint32 uint32_param = 2;
      */
     value: number;
     case: "uint32Param";
   } | {
     /**
+     * A text.
+     *
      * @generated from field: string string_param = 3;
      */
     value: string;
@@ -1460,13 +1895,13 @@ export declare type LogSettingsResponse_SettingValue = Message<"inference.LogSet
 export declare const LogSettingsResponse_SettingValueSchema: GenMessage<LogSettingsResponse_SettingValue>;
 
 /**
- * Inference by the Open Inference Protocol.
+ * Inference, health, metadata and model control. The first six calls are the core protocol, the rest are Triton's.
  *
  * @generated from service inference.GRPCInferenceService
  */
 export declare const GRPCInferenceService: GenService<{
   /**
-   * Whether the server runs.
+   * Tells whether the server runs.
    *
    * @generated from rpc inference.GRPCInferenceService.ServerLive
    */
@@ -1476,7 +1911,7 @@ export declare const GRPCInferenceService: GenService<{
     output: typeof ServerLiveResponseSchema;
   },
   /**
-   * Whether the server can serve.
+   * Tells whether the server takes inference requests.
    *
    * @generated from rpc inference.GRPCInferenceService.ServerReady
    */
@@ -1486,7 +1921,7 @@ export declare const GRPCInferenceService: GenService<{
     output: typeof ServerReadyResponseSchema;
   },
   /**
-   * Whether a model can serve.
+   * Tells whether a model takes inference requests.
    *
    * @generated from rpc inference.GRPCInferenceService.ModelReady
    */
@@ -1496,7 +1931,7 @@ export declare const GRPCInferenceService: GenService<{
     output: typeof ModelReadyResponseSchema;
   },
   /**
-   * Name, version and extensions of the server.
+   * Describes the server.
    *
    * @generated from rpc inference.GRPCInferenceService.ServerMetadata
    */
@@ -1506,7 +1941,7 @@ export declare const GRPCInferenceService: GenService<{
     output: typeof ServerMetadataResponseSchema;
   },
   /**
-   * Inputs and outputs of a model.
+   * Describes a model and its tensors.
    *
    * @generated from rpc inference.GRPCInferenceService.ModelMetadata
    */
@@ -1526,7 +1961,7 @@ export declare const GRPCInferenceService: GenService<{
     output: typeof ModelInferResponseSchema;
   },
   /**
-   * Runs a model for each message.
+   * Runs a model for each request of a stream, with any number of responses per request.
    *
    * @generated from rpc inference.GRPCInferenceService.ModelStreamInfer
    */
@@ -1536,7 +1971,7 @@ export declare const GRPCInferenceService: GenService<{
     output: typeof ModelStreamInferResponseSchema;
   },
   /**
-   * Configuration of a model.
+   * Gives the configuration of a model.
    *
    * @generated from rpc inference.GRPCInferenceService.ModelConfig
    */
@@ -1546,7 +1981,7 @@ export declare const GRPCInferenceService: GenService<{
     output: typeof ModelConfigResponseSchema;
   },
   /**
-   * Counters of one or all models.
+   * Gives the counters and durations of models.
    *
    * @generated from rpc inference.GRPCInferenceService.ModelStatistics
    */
@@ -1556,7 +1991,7 @@ export declare const GRPCInferenceService: GenService<{
     output: typeof ModelStatisticsResponseSchema;
   },
   /**
-   * Models of the repository with their state.
+   * Lists the models of the repositories.
    *
    * @generated from rpc inference.GRPCInferenceService.RepositoryIndex
    */
@@ -1566,7 +2001,7 @@ export declare const GRPCInferenceService: GenService<{
     output: typeof RepositoryIndexResponseSchema;
   },
   /**
-   * Loads a model and waits for it.
+   * Loads a model, or loads it again.
    *
    * @generated from rpc inference.GRPCInferenceService.RepositoryModelLoad
    */
@@ -1586,7 +2021,7 @@ export declare const GRPCInferenceService: GenService<{
     output: typeof RepositoryModelUnloadResponseSchema;
   },
   /**
-   * Registered system shared memory.
+   * Lists registered system shared memory.
    *
    * @generated from rpc inference.GRPCInferenceService.SystemSharedMemoryStatus
    */
@@ -1596,7 +2031,7 @@ export declare const GRPCInferenceService: GenService<{
     output: typeof SystemSharedMemoryStatusResponseSchema;
   },
   /**
-   * Registers system shared memory.
+   * Registers a system shared memory region.
    *
    * @generated from rpc inference.GRPCInferenceService.SystemSharedMemoryRegister
    */
@@ -1606,7 +2041,7 @@ export declare const GRPCInferenceService: GenService<{
     output: typeof SystemSharedMemoryRegisterResponseSchema;
   },
   /**
-   * Forgets system shared memory.
+   * Forgets system shared memory regions.
    *
    * @generated from rpc inference.GRPCInferenceService.SystemSharedMemoryUnregister
    */
@@ -1616,7 +2051,7 @@ export declare const GRPCInferenceService: GenService<{
     output: typeof SystemSharedMemoryUnregisterResponseSchema;
   },
   /**
-   * Registered CUDA shared memory.
+   * Lists registered CUDA shared memory.
    *
    * @generated from rpc inference.GRPCInferenceService.CudaSharedMemoryStatus
    */
@@ -1626,7 +2061,7 @@ export declare const GRPCInferenceService: GenService<{
     output: typeof CudaSharedMemoryStatusResponseSchema;
   },
   /**
-   * Registers CUDA shared memory.
+   * Registers a CUDA shared memory region.
    *
    * @generated from rpc inference.GRPCInferenceService.CudaSharedMemoryRegister
    */
@@ -1636,7 +2071,7 @@ export declare const GRPCInferenceService: GenService<{
     output: typeof CudaSharedMemoryRegisterResponseSchema;
   },
   /**
-   * Forgets CUDA shared memory.
+   * Forgets CUDA shared memory regions.
    *
    * @generated from rpc inference.GRPCInferenceService.CudaSharedMemoryUnregister
    */
@@ -1646,7 +2081,7 @@ export declare const GRPCInferenceService: GenService<{
     output: typeof CudaSharedMemoryUnregisterResponseSchema;
   },
   /**
-   * Reads and writes trace settings.
+   * Changes trace settings and gives all of them.
    *
    * @generated from rpc inference.GRPCInferenceService.TraceSetting
    */
@@ -1656,7 +2091,7 @@ export declare const GRPCInferenceService: GenService<{
     output: typeof TraceSettingResponseSchema;
   },
   /**
-   * Reads and writes log settings.
+   * Changes log settings and gives all of them.
    *
    * @generated from rpc inference.GRPCInferenceService.LogSettings
    */
