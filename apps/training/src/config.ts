@@ -15,6 +15,8 @@ export interface TrainingConfig {
   readonly internalToken: string;
   readonly registryAddress: string;
   readonly datasetLimits: DatasetLimits;
+  /** How long reading an uploaded data set may take. */
+  readonly inspectionTimeoutMs: number;
   /** Jobs that run at once. */
   readonly concurrency: number;
   /** Jobs that may wait. */
@@ -46,6 +48,7 @@ export function readConfig(env: Env): TrainingConfig {
       rowsMax: read.int("SERVABLE_DATASET_ROWS_MAX", 5_000_000, { min: 1 }),
       columnsMax: read.int("SERVABLE_DATASET_COLUMNS_MAX", 1_000, { min: 1 }),
     },
+    inspectionTimeoutMs: read.durationMs("SERVABLE_DATASET_INSPECTION_TIMEOUT", 300_000),
     concurrency: read.int("SERVABLE_TRAINING_CONCURRENCY", 1, { min: 1, max: 64 }),
     queuedMax: read.int("SERVABLE_TRAINING_QUEUE_MAX", 100, { min: 1 }),
     attemptsMax: read.int("SERVABLE_TRAINING_ATTEMPTS_MAX", 3, { min: 1, max: 100 }),

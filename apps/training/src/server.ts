@@ -12,7 +12,7 @@ import { JobQueue } from "./domain/job-queue.ts";
 import { JobRunner } from "./domain/job-runner.ts";
 import { jobObserver, recordCall, traced } from "./events.ts";
 import { childProcessExecutor } from "./executor/child-process-executor.ts";
-import { inspectDataset } from "./domain/dataset-reader/inspect-dataset.ts";
+import { childProcessInspector } from "./executor/child-process-inspector.ts";
 import { trainingService } from "./rpc/training-service.ts";
 import { TRAINING_MIGRATIONS, type TrainingSchema } from "./store/schema.ts";
 import { createTrainingStore } from "./store/sql-training-store.ts";
@@ -41,7 +41,7 @@ export async function startServer(config: TrainingConfig, overrides: TrainingOve
   const registry = stack.adopt(createChannel(config.registryAddress, { token: config.internalToken }), (channel) => channel.close());
   const store = createTrainingStore(database.sql);
   const log = new JobLog({ store, changes: new ChangeSignal(), now });
-  const datasets = new DatasetCatalog({ store, blobs: await openFileBlobStore(config.blobDir), inspect: overrides.inspect ?? inspectDataset, limits: config.datasetLimits, now });
+  const datasets = new DatasetCatalog({ store, blobs: await openFileBlobStore(config.blobDir), inspect: overrides.inspect ?? childProcessInspector({ timeoutMs: config.inspectionTimeoutMs }), limits: config.datasetLimits, now });
   const execute = overrides.execute ?? childProcessExecutor({ cancelGraceMs: config.cancelGraceMs, env: config.workerEnv });
   const runner = new JobRunner({ log, datasets, execute, publish: registryPublisher(registry), traced, observer, workDir, attemptsMax, publishRetryMs, now });
   const jobs = stack.use(new JobQueue({ store, log, runner, observer, workDir, queuedMax, concurrency, attemptsMax, now }));

@@ -57,6 +57,7 @@ export async function startHarness(overrides: TrainingOverrides = {}, changes: P
     internalToken: TOKEN,
     registryAddress: registry.address,
     datasetLimits: { datasetBytesMax: 3_000_000, rowsMax: 1_000, columnsMax: 10 },
+    inspectionTimeoutMs: 30_000,
     concurrency: 1,
     queuedMax: 3,
     attemptsMax: 3,
