@@ -1,6 +1,7 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { TrainingSpec_Family } from "@servable/contracts/training/v1/training_job";
+import { withSpan } from "@servable/telemetry";
 import { elementsOf, isDatatype, tensorOf, type Tensor } from "@servable/tensor";
 import { lastPart } from "../common-options.ts";
 import { ensureDataset } from "../dataset-files.ts";
@@ -8,12 +9,16 @@ import { followJob } from "../follow-job.ts";
 import { renderEvaluation } from "../render/evaluation.ts";
 import { printLine } from "../terminal.ts";
 import { readPenguins, toCsv, type Penguin } from "./real-data.ts";
-import { expect, heading, predictOverRest, type Tour } from "./tour.ts";
+import { expect, heading, predictOverRest, type CallPlace, type Tour } from "./tour.ts";
 
 const MODEL = "penguins";
 
-/** Trains on penguins, deploys, and asks for one of each species over gRPC and REST; returns the trace of a REST call. */
-export async function penguins(tour: Tour): Promise<{ traceId: string }> {
+/** Trains on penguins, deploys, and asks for one of each species over gRPC and REST, all in one trace; returns the REST call's place in it. */
+export function penguins(tour: Tour): Promise<CallPlace> {
+  return withSpan("penguins: train, register, deploy, call", {}, () => trainAndCall(tour));
+}
+
+async function trainAndCall(tour: Tour): Promise<CallPlace> {
   const { client, terminal, signal } = tour;
   const rows = readPenguins();
   heading(tour, `1. Train a classifier: ${rows.length} penguins, 3 species, numbers and categories with gaps`);
@@ -36,11 +41,11 @@ export async function penguins(tour: Tour): Promise<{ traceId: string }> {
   const examples = ["Adelie", "Chinstrap", "Gentoo"].flatMap((species) => rows.filter((row) => row.species === species && row.sex !== null).slice(0, 1));
   const overGrpc = await askOverGrpc(tour, examples);
   const instances = examples.map(({ species: _species, ...features }) => features);
-  const { answer, traceId } = await predictOverRest(tour, MODEL, { instances });
+  const { answer, place } = await predictOverRest(tour, MODEL, { instances });
   const overRest = (answer["predictions"] as unknown[]).map((prediction) => labelIn(prediction));
   examples.forEach((row, index) => printLine(terminal, `  ${JSON.stringify(instances[index])}\n    truth ${row.species} · gRPC ${overGrpc[index]} · REST ${overRest[index]}`));
   expect(examples.every((row, index) => row.species === overGrpc[index] && row.species === overRest[index]), "gRPC and REST name the right species of all three penguins");
-  return { traceId };
+  return place;
 }
 
 /** The columns become tensors by the model's own metadata. */

@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ServableClient } from "@servable/client";
 import { StatusError } from "@servable/errors";
+import { startTelemetry } from "@servable/telemetry";
 import { stopSignal } from "../stop-signal.ts";
 import { startPlatform } from "../supervisor/platform.ts";
 import { printLine, type Terminal } from "../terminal.ts";
@@ -34,13 +35,14 @@ export async function runQuickstart(terminal: Terminal): Promise<void> {
     },
   });
   printLine(terminal, `Ready after ${((Date.now() - beganMs) / 1_000).toFixed(1)} s: gRPC ${platform.grpcAddress}, HTTP http://${platform.httpAddress}`);
+  await using _telemetry = await startTelemetry({ service: "quickstart", env: { SERVABLE_TRACE_DIR: platform.traceDir } });
   using client = new ServableClient({ address: platform.grpcAddress, apiKey: platform.adminKey, retry: PATIENCE });
   const tour: Tour = { client, platform, terminal, folder: folder.path, signal: stop.signal };
   try {
-    const { traceId } = await penguins(tour);
+    const place = await penguins(tour);
     await reading(tour);
     await digits(tour);
-    await callTrace(tour, traceId);
+    await callTrace(tour, place);
   } catch (error) {
     if (stop.signal.aborted) throw new StatusError("CANCELLED", "stopped; the quickstart's platform and data are gone", { cause: error });
     throw error;

@@ -1,7 +1,7 @@
 import { join } from "node:path";
-import { randomBytes } from "node:crypto";
 import { retrying, type RetryPolicy, type ServableClient } from "@servable/client";
 import { StatusError } from "@servable/errors";
+import { activeTraceparent, withSpan } from "@servable/telemetry";
 import { callPredict } from "../predict-call.ts";
 import type { Platform } from "../supervisor/platform.ts";
 import { printLine, type Terminal } from "../terminal.ts";
@@ -24,19 +24,24 @@ export function heading({ terminal }: Pick<Tour, "terminal">, text: string): voi
   printLine(terminal, `\n── ${text} ${"─".repeat(Math.max(0, 90 - text.length))}`);
 }
 
-/** One predict call over REST; returns the answer and the id of its trace. */
-export async function predictOverRest({ platform, signal }: Tour, model: string, body: unknown): Promise<{ answer: Record<string, unknown>; traceId: string }> {
-  let traceId = "";
-  const answer = await retrying(
-    () => {
-      traceId = randomBytes(16).toString("hex");
-      const traceparent = `00-${traceId}-${randomBytes(8).toString("hex")}-01`;
-      return callPredict({ httpAddress: platform.httpAddress, apiKey: platform.adminKey, model, body, traceparent });
-    },
+/** Where a call stands in its trace. */
+export interface CallPlace {
+  readonly traceId: string;
+  readonly spanId: string;
+}
+
+/** One predict call over REST, with the place of its span. */
+export async function predictOverRest({ platform, signal }: Tour, model: string, body: unknown): Promise<{ answer: Record<string, unknown>; place: CallPlace }> {
+  return retrying(
+    () =>
+      withSpan(`predict ${model} over REST`, {}, async (span) => {
+        const answer = await callPredict({ httpAddress: platform.httpAddress, apiKey: platform.adminKey, model, body, traceparent: activeTraceparent() });
+        const { traceId, spanId } = span.spanContext();
+        return { answer: answer as Record<string, unknown>, place: { traceId, spanId } };
+      }),
     PATIENCE,
     signal,
   );
-  return { answer: answer as Record<string, unknown>, traceId };
 }
 
 /** The quickstart's own checks: an answer that is not good fails the run. @throws StatusError `INTERNAL` */
