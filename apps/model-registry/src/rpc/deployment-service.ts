@@ -142,5 +142,5 @@ function replicaMessage({ replicaId, address, memoryBudgetBytes, expireTimeMs }:
 /** A snapshot with what it is compared by: all of it but the sequence number, which other resources move. */
 function keyed<S extends DescMessage>(schema: S, init: MessageInitShape<S>): { key: string; value: MessageShape<S> } {
   const value = create(schema, init);
-  return { key: toJsonString(schema, create(schema, { ...init, sequence: 0n } as MessageInitShape<S>)), value };
+  return { key: toJsonString(schema, create(schema, { ...init, sequence: 0n })), value };
 }

@@ -1,5 +1,6 @@
 import { spawn, spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
+import { StatusError } from "@servable/errors";
 import type { ValidationResult, Validator } from "../domain/artifact-store.ts";
 
 /** Bounds of one check. */
@@ -13,20 +14,22 @@ export interface ValidatorOptions {
 const WORKER = fileURLToPath(new URL("./validator-worker.ts", import.meta.url));
 const hasPrlimit = (): boolean => spawnSync("prlimit", ["--version"], { stdio: "ignore" }).status === 0;
 
-/** A validator that runs each check in a process of its own. */
+/** A validator that runs each check in a process of its own; its promise rejects only when the signal aborts. */
 export function createValidator({ timeoutMs, memoryBytesMax }: ValidatorOptions): Validator {
   const limits = hasPrlimit() ? ["prlimit", `--as=${memoryBytesMax}`, `--core=0`] : [];
   return (path, signal) => {
     const [command = process.execPath, ...args] = [...limits, process.execPath, WORKER, path];
     const child = spawn(command, args, { stdio: ["ignore", "ignore", "ignore", "ipc"], env: { PATH: process.env["PATH"], NODE_ENV: "production" }, signal, killSignal: "SIGKILL" });
-    const { promise, resolve } = Promise.withResolvers<ValidationResult>();
+    const { promise, resolve, reject } = Promise.withResolvers<ValidationResult>();
     const timer = setTimeout(() => {
       child.kill("SIGKILL");
       resolve(refused(`loading or running it took longer than ${timeoutMs / 1000} s`));
     }, timeoutMs);
+    // A caller who goes away has said nothing of the model: no verdict, so that it can be checked again.
+    const decide = (verdict: ValidationResult): void => (signal.aborted ? reject(StatusError.from(signal.reason)) : resolve(verdict));
     child.once("message", (message) => resolve(message as ValidationResult));
-    child.once("exit", (code, killer) => resolve(refused(`the process that loaded it ended (${killer ?? `code ${code}`}): it crashes onnxruntime or needs too much memory`)));
-    child.once("error", (error) => resolve(refused(signal.aborted ? "the call was cancelled" : `it could not be checked: ${error.message}`)));
+    child.once("exit", (code, killer) => decide(refused(`the process that loaded it ended (${killer ?? `code ${code}`}): it crashes onnxruntime or needs too much memory`)));
+    child.once("error", (error) => decide(refused(`it could not be checked: ${error.message}`)));
     return promise.finally(() => clearTimeout(timer));
   };
 }
