@@ -240,6 +240,14 @@ describe("the check of the Dockerfile and the compose file", () => {
     ]);
   });
 
+  it("finds an image whose ONNX Runtime would report its use", () => {
+    const findings = dockerfileFindings(damaged(dockerfile, "ORT_DISABLE_TELEMETRY=1", "ORT_DISABLE_TELEMETRY=0"));
+
+    assert.deepEqual(findings, [
+      "deploy/docker/Dockerfile: lets ONNX Runtime report its use: set ORT_DISABLE_TELEMETRY=1",
+    ]);
+  });
+
   it("finds a variable that no service reads and a service that does not exist", () => {
     const findings = composeFindings(
       new Set(["SERVABLE_HOST"]),

@@ -26,6 +26,8 @@ export function dockerfileFindings(text: string = readFileSync(join(ROOT, DOCKER
   const last = text.slice(stages.at(-1)?.index ?? 0);
   if (!/^USER\s+[1-9]\d*/m.test(last)) findings.push("the last stage sets no numeric USER above 0");
   if (!/^ENTRYPOINT\s+\[/m.test(last)) findings.push("the entry point is no list: a shell would swallow SIGTERM");
+  if (!/\bORT_DISABLE_TELEMETRY=1\b/.test(last))
+    findings.push("lets ONNX Runtime report its use: set ORT_DISABLE_TELEMETRY=1");
   for (const [, from = ""] of last.matchAll(/--from=(\S+)/g)) {
     if (!stages.some(([, , stage]) => stage === from))
       findings.push(`copies from the stage ${from}, which does not exist`);
