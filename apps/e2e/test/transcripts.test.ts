@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
-import { fromBinary, toJson, type DescMessage, type JsonValue } from "@bufbuild/protobuf";
+import { fromBinary, toJson, type DescMessage } from "@bufbuild/protobuf";
 import { identityToMetadata } from "@servable/auth";
 import { GRPCInferenceService } from "@servable/contracts/open-inference/grpc_service";
 import { DeploymentService } from "@servable/contracts/registry/v1/deployment";
@@ -119,7 +119,7 @@ describe("recorded clients", { skip: SKIP }, () => {
       const path = request.m ?? "";
       const method = METHODS.get(path);
       assert.ok(method !== undefined);
-      const where = `model control ${index} ${path} ${JSON.stringify(toJson(method.input, fromBinary(method.input, bytesOf(request))) as JsonValue).slice(0, 120)}`;
+      const where = `model control ${index} ${path} ${JSON.stringify(toJson(method.input, fromBinary(method.input, bytesOf(request)))).slice(0, 120)}`;
       if (response === undefined) await assert.rejects(targets.gateway(path, bytesOf(request)), (error: unknown) => error instanceof StatusError && /failed to load|failed to poll/.test(error.message), where);
       // Loads with files in the request are named as what is not served yet.
       else if (/"file:/.test(JSON.stringify(toJson(method.input, fromBinary(method.input, bytesOf(request)))))) await assert.rejects(targets.gateway(path, bytesOf(request)), /file overrides are not served/);

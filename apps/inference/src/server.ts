@@ -52,12 +52,12 @@ export async function startServer(config: InferenceConfig): Promise<InferenceSer
   });
   const control = new RepositoryControl(deployments, models, repository);
   const startTimeMs = Date.now();
-  let follower: RegistryFollower | undefined;
+  let isConnected = (): boolean => false;
   const server = await startGrpcServer({
     address: config.listen,
     services: [
       grpcInferenceService({ repository, control, serverName: config.serverName, serverVersion: VERSION }),
-      replicaService({ repository, replicaId: config.replicaId, startTimeMs, registryConnected: () => follower?.connected === true }),
+      replicaService({ repository, replicaId: config.replicaId, startTimeMs, registryConnected: () => isConnected() }),
     ],
     authenticate: internalAuthenticator(config.internalToken),
     receiveBytesMax: config.messageBytesMax,
@@ -65,11 +65,12 @@ export async function startServer(config: InferenceConfig): Promise<InferenceSer
     onCallEnd: recordCall,
     logger,
   });
-  follower = new RegistryFollower(deployments, repository, {
+  const follower = new RegistryFollower(deployments, repository, {
     replicaId: config.replicaId,
     address: config.advertiseAddress === "" ? server.address : config.advertiseAddress,
     onEvent: (event, fields) => logger.warn({ event, ...fields }),
   });
+  isConnected = () => follower.connected;
   follower.start();
   return {
     address: server.address,

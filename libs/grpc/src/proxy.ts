@@ -1,5 +1,5 @@
 import type { DescService } from "@bufbuild/protobuf";
-import { Metadata, status as GrpcStatus, type ServerDuplexStream, type ServiceError, type StatusObject, type UntypedHandleCall } from "@grpc/grpc-js";
+import { Metadata, status as GrpcStatus, type ServerDuplexStream, type StatusObject, type UntypedHandleCall } from "@grpc/grpc-js";
 import type { CallContext } from "./call-context.ts";
 import type { Channel } from "./channel.ts";
 import { asBuffer, grpcOptions, identity, metadataOf } from "./client.ts";
@@ -33,7 +33,7 @@ export function proxyHandlers({ desc, target }: ProxyRegistration, policy: CallP
           const status = await forward(call, target(path, context), path, context);
           if (status.code === GrpcStatus.OK) return void call.end(status.metadata);
           foreign = status;
-          throw fromGrpcError(Object.assign(new Error(status.details), status) as ServiceError);
+          throw fromGrpcError(Object.assign<Error, StatusObject>(new Error(status.details), status));
         }).then((failure) => {
           if (failure === undefined) return;
           // Our own reasons are rebuilt; other details of the server behind pass through as they are.

@@ -23,7 +23,7 @@ describe("Adam", () => {
       gradientAt(p).forEach((g, index) => {
         m[index] = 0.9 * (m[index] as number) + 0.1 * g;
         v[index] = 0.999 * (v[index] as number) + 0.001 * g * g;
-        p[index] = (p[index] as number) - (0.1 * (m[index] as number)) / (1 - 0.9 ** t) / (Math.sqrt((v[index] as number) / (1 - 0.999 ** t)) + 1e-8);
+        p[index] = (p[index] as number) - (0.1 * (m[index])) / (1 - 0.9 ** t) / (Math.sqrt((v[index]) / (1 - 0.999 ** t)) + 1e-8);
       });
     }
 

@@ -16,7 +16,7 @@ export function toOrt({ name, datatype, shape, data }: NamedTensor): ort.Tensor 
   if (type === "string") return new ort.Tensor("string", decodeBytesElements(data, elementCount(shape), name).map(textOf), shape);
   if (type === "float16") {
     const array = typedArrayOf({ datatype, shape, data });
-    const bits = new Uint16Array(array.buffer as ArrayBuffer, array.byteOffset, array.length);
+    const bits = new Uint16Array(array.buffer, array.byteOffset, array.length);
     const tensor = new ort.Tensor("float16", bits, shape);
     // onnxruntime-node 1.30 loses the bits on Node 24 and later (its pull request 32323): the private field is set again.
     (tensor as unknown as { cpuData: unknown }).cpuData = bits;

@@ -21,7 +21,9 @@ const FIRST: Record<string, Migration> = {
 
 const { databases, stop } = await testDatabases();
 after(stop);
-for (const { name, skip, freshUrl } of databases) {
+for (const testDatabase of databases) {
+  const { name, skip } = testDatabase;
+  const freshUrl = () => testDatabase.freshUrl();
   describe(`database on ${name}`, { skip }, () => {
     it("keeps rows, numbers above 32 bits and nulls over a reopening", async () => {
       const url = await freshUrl();

@@ -92,7 +92,7 @@ function integerArray(datatype: Datatype, values: bigint[]): { buffer: ArrayBuff
   if (datatype === "INT64") return BigInt64Array.from(values);
   if (datatype === "UINT64") return BigUint64Array.from(values);
   const Type = TYPED[datatype as "INT8" | "INT16" | "INT32" | "UINT8" | "UINT16" | "UINT32"];
-  return Type.from(values.map(Number)) as { buffer: ArrayBuffer; byteOffset: number; byteLength: number };
+  return Type.from(values.map(Number));
 }
 
 function toBytes(value: unknown, where: string): Uint8Array {
