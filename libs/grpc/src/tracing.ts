@@ -10,6 +10,13 @@ const GETTER = {
 };
 const SETTER = { set: (metadata: Metadata, key: string, value: string): void => metadata.set(key, value) };
 
+/**
+ * Codes that are the server's own failure; "no such model" is an answer like any other.
+ *
+ * Source: OpenTelemetry semantic conventions for gRPC, https://opentelemetry.io/docs/specs/semconv/rpc/grpc/
+ */
+const SERVER_FAULTS: ReadonlySet<string> = new Set(["UNKNOWN", "DEADLINE_EXCEEDED", "UNIMPLEMENTED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS"]);
+
 const tracer = () => trace.getTracer("@servable/grpc");
 
 /** The span of one side of a call, with the context in which its work runs. */
@@ -40,7 +47,7 @@ function startSpan(method: string, kind: SpanKind, parent: Context): CallSpan {
     context: trace.setSpan(parent, span),
     end(code) {
       span.setAttribute("rpc.grpc.status_code", code);
-      if (code !== "OK") span.setStatus({ code: SpanStatusCode.ERROR, message: code });
+      if (kind === SpanKind.SERVER ? SERVER_FAULTS.has(code) : code !== "OK") span.setStatus({ code: SpanStatusCode.ERROR, message: code });
       span.end();
     },
   };

@@ -2,6 +2,7 @@ import { toJson } from "@bufbuild/protobuf";
 import { Command } from "commander";
 import { DeploymentSchema } from "@servable/contracts/registry/v1/deployment";
 import { withClient, withCommonOptions, type CommonOptions } from "../common-options.ts";
+import { exampleCall } from "../example-call.ts";
 import { wholeNumber } from "../option-parsers.ts";
 import { printJson, printLine, type Terminal } from "../terminal.ts";
 
@@ -28,7 +29,7 @@ export function deployCommand(terminal: Terminal): Command {
         const deployment = await client.deployments.deploy({ model, version, alias, as, replicas });
         if (options.json) return printJson(terminal, toJson(DeploymentSchema, deployment));
         printLine(terminal, `${as ?? model} serves version ${deployment.readyVersions.join(", ")}`);
-        printLine(terminal, `Next: servable predict ${as ?? model} --help`);
+        printLine(terminal, `Next: ${exampleCall(as ?? model, await client.models.version(model, String(deployment.readyVersions.at(-1) ?? 1)))}`);
       }),
     );
 }

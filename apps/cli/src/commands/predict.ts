@@ -32,12 +32,13 @@ export function predictCommand(terminal: Terminal): Command {
     .addHelpText(
       "after",
       `
+Every input of the model is needed; NAME=null says that a value is missing.
 A JSON list is taken as the instances, an object without "instances", "inputs" or "input_data" as one instance.
 
 Examples:
-  $ servable predict penguins island=Biscoe bill_length_mm=47.2 sex=MALE
-  $ servable predict penguins --json '{"instances": [{"island": "Biscoe", "bill_length_mm": 47.2}]}'
-  $ servable predict digits --input image.json`,
+  $ servable predict iris sepal_length=5.1 sepal_width=3.5 petal_length=null petal_width=0.2
+  $ servable predict house --json '{"instances": [{"city": "Bern", "rooms": 4}, {"city": "Basel", "rooms": 2}]}'
+  $ servable predict digits --input image.json        # {"input_data": 28×28×1 pixels}`,
     )
     .action((model: string, values: string[], options: PredictOptions) => predict(model, values, options, terminal));
 }
@@ -51,7 +52,10 @@ async function predict(model: string, values: readonly string[], options: Predic
   const { httpAddress, apiKey } = targetOf(options, terminal.env);
   const traceId = randomBytes(16).toString("hex");
   const traceparent = options.trace === true ? `00-${traceId}-${randomBytes(8).toString("hex")}-01` : undefined;
-  const answer = await callPredict({ httpAddress, apiKey, model, body, traceparent });
+  const answer = await callPredict({ httpAddress, apiKey, model, body, traceparent }).catch((error: unknown) => {
+    if (!(error instanceof StatusError) || error.reason !== "MODEL_NOT_FOUND") throw error;
+    throw new StatusError(error.reason, `no model "${model}" is served: see what is with \`servable status\`, or serve it with \`servable deploy ${model}\``, { metadata: { model }, cause: error });
+  });
   if (json !== undefined) printJson(terminal, answer);
   else for (const line of answerLines(answer)) printLine(terminal, line);
   if (traceparent !== undefined) {

@@ -5,6 +5,7 @@ import { TrainingJobSchema, TrainingSpec_Family, TrainingSpec_Optimizer, type Tr
 import { StatusError } from "@servable/errors";
 import { lastPart, withClient, withCommonOptions, type CommonOptions } from "../common-options.ts";
 import { ensureDataset, withDatasetFiles, type DatasetFileOptions } from "../dataset-files.ts";
+import { exampleCall } from "../example-call.ts";
 import { followJob } from "../follow-job.ts";
 import { numberWithin, wholeNumber, wholeNumbers } from "../option-parsers.ts";
 import { renderEvaluation } from "../render/evaluation.ts";
@@ -81,7 +82,9 @@ async function train(client: ServableClient, options: TrainCommandOptions, termi
   if (options.deploy === true) await client.deployments.deploy({ model });
   if (options.json) return printJson(terminal, toJson(TrainingJobSchema, ended));
   if (ended.evaluation !== undefined) printLine(terminal, renderEvaluation(ended.evaluation));
-  printLine(terminal, `\n${model} version ${lastPart(ended.modelVersion)} is registered${options.deploy === true ? ` and served\nNext: servable predict ${model} --help` : `\nNext: servable deploy ${model}`}`);
+  const version = lastPart(ended.modelVersion);
+  const next = options.deploy === true ? exampleCall(model, await client.models.version(model, version)) : `servable deploy ${model}`;
+  printLine(terminal, `\n${model} version ${version} is registered${options.deploy === true ? " and served" : ""}\nNext: ${next}`);
 }
 
 async function createJob(client: ServableClient, options: TrainCommandOptions, terminal: Terminal): Promise<TrainingJob> {
