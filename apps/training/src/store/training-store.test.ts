@@ -1,0 +1,153 @@
+import assert from "node:assert/strict";
+import { after, afterEach, beforeEach, describe, it } from "node:test";
+import { StatusError } from "@servable/errors";
+import { openDatabase, type Database } from "@servable/storage";
+import { testDatabases } from "@servable/testing";
+import type { DatasetRecord, JobRecord } from "../domain/records.ts";
+import type { TrainingStore } from "../domain/training-store.ts";
+import { TRAINING_MIGRATIONS, type TrainingSchema } from "./schema.ts";
+import { createTrainingStore } from "./sql-training-store.ts";
+
+const dataset = (name: string, changes: Partial<DatasetRecord> = {}): DatasetRecord => ({
+  name,
+  project: "p",
+  format: "csv",
+  description: "äöü",
+  columns: [{ name: "a", kind: "numeric", missingCount: 1, categories: [], mean: 0.1, standardDeviation: 1e-300 }],
+  missingValues: ["?"],
+  rowCount: 5_000_000_000,
+  imageShape: [],
+  labelClasses: [],
+  digest: "sha256:00",
+  sizeBytes: 12,
+  files: [{ role: "data", sha256: "ab".repeat(32), sizeBytes: 12 }],
+  createTimeMs: 1_700_000_000_123,
+  ...changes,
+});
+
+const job = (name: string, changes: Partial<JobRecord> = {}): Omit<JobRecord, "sequence"> => ({
+  name,
+  project: "p",
+  dataset: "projects/p/datasets/d",
+  datasetDigest: "sha256:00",
+  model: "projects/p/models/m",
+  spec: { targetColumn: "a", positiveClass: "", family: undefined, hiddenUnits: [], optimizer: "adam", learningRate: 0.001, momentum: 0, epochCount: 10, batchSize: 32, validationFraction: 0.2, seed: 0, weightDecay: 0 },
+  state: "QUEUED",
+  failureReason: "",
+  failureMessage: "",
+  modelVersion: "",
+  attemptCount: 0,
+  lostAttemptCount: 0,
+  cancelRequested: false,
+  creator: { project: "p", principal: "k", role: "developer" },
+  requestId: "",
+  createTimeMs: 1,
+  ...changes,
+});
+
+const alreadyExists = (error: unknown): boolean => error instanceof StatusError && error.reason === "ALREADY_EXISTS";
+
+const { databases, stop } = await testDatabases();
+after(stop);
+for (const candidate of databases) {
+  describe(`training store on ${candidate.name}`, { skip: candidate.skip }, () => {
+    let database: Database<TrainingSchema>;
+    let store: TrainingStore;
+    beforeEach(async () => {
+      database = await openDatabase<TrainingSchema>({ url: await candidate.freshUrl(), namespace: "training", migrations: TRAINING_MIGRATIONS });
+      store = createTrainingStore(database.sql);
+    });
+    afterEach(() => database[Symbol.asyncDispose]());
+
+    it("gives data sets back as they were, by name, and refuses a second one", async () => {
+      for (const id of ["b", "c", "a"]) await store.datasets.insert(dataset(id));
+      await store.datasets.insert(dataset("other", { project: "q" }));
+
+      assert.deepEqual(await store.datasets.get("a"), dataset("a"));
+      assert.equal(await store.datasets.get("none"), undefined);
+      assert.equal(await store.datasets.lock("none"), undefined);
+      assert.deepEqual((await store.datasets.list("p", { after: undefined, limit: 2 })).map((each) => each.name), ["a", "b"]);
+      assert.deepEqual((await store.datasets.list("p", { after: "b", limit: 2 })).map((each) => each.name), ["c"]);
+      await assert.rejects(store.datasets.insert(dataset("a")), alreadyExists);
+    });
+
+    it("knows a file's digest until its last data set is gone", async () => {
+      const digest = "ab".repeat(32);
+      await store.datasets.insert(dataset("a"));
+      await store.datasets.insert(dataset("b"));
+
+      await store.datasets.delete("a");
+      assert.equal(await store.datasets.refersTo(digest), true);
+
+      await store.datasets.delete("b");
+      assert.equal(await store.datasets.refersTo(digest), false);
+    });
+
+    it("undoes a transaction that throws", async () => {
+      const work = store.transact(async (transaction) => {
+        await transaction.datasets.insert(dataset("a"));
+        throw new Error("no");
+      });
+
+      await assert.rejects(work, /no/);
+      assert.equal(await store.datasets.get("a"), undefined);
+      assert.equal(await store.datasets.refersTo("ab".repeat(32)), false);
+    });
+
+    it("numbers jobs in order of arrival, also when they arrive at once", async () => {
+      const made = await Promise.all(["a", "b", "c", "d"].map((id) => store.transact((transaction) => transaction.jobs.insert(job(id)))));
+
+      const bySequence = made.toSorted((a, b) => a.sequence - b.sequence);
+      assert.deepEqual(bySequence.map(({ sequence }) => sequence), [1, 2, 3, 4]);
+      assert.deepEqual((await store.jobs.inState("QUEUED", 10)).map((each) => each.name), bySequence.map((each) => each.name));
+      assert.deepEqual((await store.jobs.list("p", { after: 3, limit: 5 })).map(({ sequence }) => sequence), [2, 1]);
+      assert.equal(await store.jobs.countQueued(), 4);
+    });
+
+    it("refuses a second job of one name or one request id, and finds it by the id", async () => {
+      await store.jobs.insert(job("a", { requestId: "r1" }));
+
+      await assert.rejects(store.jobs.insert(job("a")), alreadyExists);
+      await assert.rejects(store.jobs.insert(job("b", { requestId: "r1" })), alreadyExists);
+      await store.jobs.insert(job("c", { requestId: "r1", project: "q" }));
+      assert.equal((await store.jobs.getByRequestId("p", "r1"))?.name, "a");
+      assert.equal(await store.jobs.getByRequestId("p", "r2"), undefined);
+    });
+
+    it("loses no change of a job that two change at once", async () => {
+      await store.jobs.insert(job("a"));
+      const increment = () =>
+        store.transact(async (transaction) => {
+          const current = await transaction.jobs.lock("a");
+          if (current !== undefined) await transaction.jobs.update({ ...current, attemptCount: current.attemptCount + 1 });
+        });
+
+      await Promise.all(Array.from({ length: 8 }, increment));
+
+      assert.equal((await store.jobs.get("a"))?.attemptCount, 8);
+    });
+
+    it("finds the jobs that hold a data set", async () => {
+      const made = await store.jobs.insert(job("a"));
+      assert.equal((await store.jobs.activeOn(made.dataset))?.name, "a");
+
+      await store.jobs.update({ ...made, state: "FAILED" });
+
+      assert.equal(await store.jobs.activeOn(made.dataset), undefined);
+      assert.equal(await store.jobs.countQueued(), 0);
+    });
+
+    it("counts each job's events by itself and keeps the newest", async () => {
+      await store.jobs.insert(job("a"));
+      await store.jobs.insert(job("b"));
+      const append = (name: string, step: number) =>
+        store.events.append(name, { timeMs: step, event: { kind: "progress", progress: { epoch: 1, epochCount: 1, step, stepCount: 5, loss: 0.5, stepsPerSecond: 1 } } }, 3);
+
+      for (const step of [1, 2, 3, 4, 5]) await append("a", step);
+
+      assert.equal(await append("b", 1), 1);
+      assert.deepEqual((await store.events.after("a", 0, 10)).map(({ offset, timeMs }) => [offset, timeMs]), [[3, 3], [4, 4], [5, 5]]);
+      assert.deepEqual((await store.events.after("a", 3, 1)).map(({ offset }) => offset), [4]);
+    });
+  });
+}
