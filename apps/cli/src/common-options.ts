@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Command } from "commander";
-import { ServableClient } from "@servable/client";
+import { ServableClient, type RetryPolicy } from "@servable/client";
 import { CallFailure } from "./explain-failure.ts";
 import { readPlatformInfo } from "./supervisor/instance-lock.ts";
 import type { Terminal } from "./terminal.ts";
@@ -22,7 +22,12 @@ export interface Target {
   readonly httpAddress: string;
   readonly apiKey: string | undefined;
   readonly project: string;
+  /** Patient where a platform is known to run, since then whatever is away comes back; quick where there may be none. */
+  readonly retry: RetryPolicy;
 }
+
+const RETRY_KNOWN: RetryPolicy = { attemptsMax: 8 };
+const RETRY_UNKNOWN: RetryPolicy = { attemptsMax: 3 };
 
 /** Adds the options of {@link CommonOptions}. */
 export function withCommonOptions(command: Command): Command {
@@ -58,6 +63,7 @@ export function targetOf(options: CommonOptions, env: Terminal["env"]): Target {
     httpAddress: options.httpAddress ?? (env["SERVABLE_HTTP_ADDRESS"] || (platform?.httpAddress ?? `${host}:${env["SERVABLE_HTTP_PORT"] || "8000"}`)),
     apiKey: options.apiKey ?? (env["SERVABLE_API_KEY"] || (adminKeyOf(dataDir) ?? (env["SERVABLE_BOOTSTRAP_API_KEY"] || undefined))),
     project: options.project ?? (env["SERVABLE_PROJECT"] || "default"),
+    retry: platform === undefined ? RETRY_UNKNOWN : RETRY_KNOWN,
   };
 }
 

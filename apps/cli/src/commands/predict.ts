@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Command } from "commander";
+import { retrying } from "@servable/client";
 import { StatusError } from "@servable/errors";
 import { dataDirOf, targetOf, withTarget, type CommonOptions } from "../common-options.ts";
 import { callPredict } from "../predict-call.ts";
@@ -49,10 +50,10 @@ async function predict(model: string, values: readonly string[], options: Predic
   const stray = typeof json === "string" && !/^\s*[[{]/.test(json) ? [json] : [];
   const text = input !== undefined ? readInput(input) : typeof json === "string" && stray.length === 0 ? json : undefined;
   const body = text === undefined ? bodyOfValues([...stray, ...values]) : bodyOfText(text);
-  const { httpAddress, apiKey } = targetOf(options, terminal.env);
+  const { httpAddress, apiKey, retry } = targetOf(options, terminal.env);
   const traceId = randomBytes(16).toString("hex");
   const traceparent = options.trace === true ? `00-${traceId}-${randomBytes(8).toString("hex")}-01` : undefined;
-  const answer = await callPredict({ httpAddress, apiKey, model, body, traceparent }).catch((error: unknown) => {
+  const answer = await retrying(() => callPredict({ httpAddress, apiKey, model, body, traceparent }), retry).catch((error: unknown) => {
     if (!(error instanceof StatusError) || error.reason !== "MODEL_NOT_FOUND") throw error;
     throw new StatusError(error.reason, `no model "${model}" is served: see what is with \`servable status\`, or serve it with \`servable deploy ${model}\``, { metadata: { model }, cause: error });
   });
