@@ -44,6 +44,12 @@ interface PendingCall {
   readonly reject: (error: StatusError) => void;
 }
 
+/** What an engine may know of its service's environment: it runs strangers' graphs, so no secret is among it. */
+function engineEnvironment(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  const passed = Object.entries(env).filter(([name]) => name === "PATH" || name === "SERVABLE_LOG_LEVEL" || name === "SERVABLE_TRACE_DIR" || name.startsWith("OTEL_"));
+  return { ...Object.fromEntries(passed), NODE_ENV: "production" };
+}
+
 /** Starts an engine process and loads the model into it. @throws StatusError `MODEL_LOAD_FAILED`, `ENGINE_TIMEOUT`, `ENGINE_CRASHED` */
 export async function startEngineProcess(options: EngineProcessOptions): Promise<Engine> {
   const engine = new EngineProcess(options);
@@ -116,7 +122,7 @@ class EngineProcess implements Engine {
   }
 
   #spawn(): void {
-    const child = spawn(process.execPath, [WORKER], { stdio: ["ignore", "inherit", "inherit", "pipe"] });
+    const child = spawn(process.execPath, [WORKER], { stdio: ["ignore", "inherit", "inherit", "pipe"], env: engineEnvironment(process.env) });
     const socket = child.stdio[3] as Socket;
     const reader = new FrameReader((frame) => this.#settle(frame.id, frame.header as EngineResponse, frame.payload));
     socket.on("data", (chunk: Buffer) => reader.push(chunk));

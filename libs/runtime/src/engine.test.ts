@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import fc from "fast-check";
@@ -56,6 +56,7 @@ describe("engine process", () => {
       return elementsOf(outputs[0] as NamedTensor)[0];
     };
     before(async () => {
+      process.env["SERVABLE_INTERNAL_TOKEN"] = "for this test";
       engine = await startEngineProcess({ path: file("simple.onnx", addSubModel()), model: "simple" });
     });
     after(() => engine[Symbol.asyncDispose]());
@@ -81,6 +82,13 @@ describe("engine process", () => {
     it("ends a call at its deadline and at cancellation", async () => {
       await assert.rejects(engine.run(inputs(1, 2), [], { deadline: new Date(Date.now() - 1) }), reason("DEADLINE_EXCEEDED"));
       await assert.rejects(engine.run(inputs(1, 2), [], { signal: AbortSignal.abort() }), reason("CANCELLED"));
+    });
+
+    it("knows no secret of its service", { skip: process.platform !== "linux" && "needs /proc" }, () => {
+      const environment = readFileSync(`/proc/${engine.pid}/environ`, "utf8");
+
+      assert.match(environment, /NODE_ENV=production/);
+      assert.doesNotMatch(environment, /SERVABLE_INTERNAL_TOKEN/);
     });
 
     it("fails the calls of a process that dies and comes back", async () => {

@@ -1,4 +1,4 @@
-import { trace } from "@opentelemetry/api";
+import { isSpanContextValid, trace } from "@opentelemetry/api";
 import { pino, destination, type Logger } from "pino";
 
 export type { Logger };
@@ -16,7 +16,7 @@ export function createLogger(service: string, level: string = process.env["SERVA
       formatters: { level: (label) => ({ level: label }) },
       mixin: () => {
         const context = trace.getActiveSpan()?.spanContext();
-        return context === undefined ? {} : { trace_id: context.traceId, span_id: context.spanId };
+        return context === undefined || !isSpanContextValid(context) ? {} : { trace_id: context.traceId, span_id: context.spanId };
       },
     },
     destination({ dest: 2, sync: true }),
