@@ -1,27 +1,32 @@
 import { metrics } from "@opentelemetry/api";
 import type { EndedCall } from "@servable/grpc";
-import { contextOf, withSpan, type Logger } from "@servable/telemetry";
+import { contextOf, once, withSpan, type Logger } from "@servable/telemetry";
 import type { JobObserver, Traced } from "./domain/job-runner.ts";
 
-const meter = metrics.getMeter("training");
-const calls = meter.createHistogram("rpc_server_duration_ms", { unit: "ms", description: "Duration of served calls." });
-const ended = meter.createCounter("training_jobs_ended_total", { description: "Ended training jobs by state." });
-const lost = meter.createCounter("training_attempts_lost_total", { description: "Training processes that died without an answer." });
+// Made at first use: an instrument of before the set-up of telemetry counts into nothing.
+const instruments = once(() => {
+  const meter = metrics.getMeter("training");
+  return {
+    calls: meter.createHistogram("rpc_server_duration_ms", { unit: "ms", description: "Duration of served calls." }),
+    ended: meter.createCounter("training_jobs_ended_total", { description: "Ended training jobs by state." }),
+    lost: meter.createCounter("training_attempts_lost_total", { description: "Training processes that died without an answer." }),
+  };
+});
 
 /** One served call. */
 export function recordCall({ method, code, durationMs }: EndedCall): void {
-  calls.record(durationMs, { method, code });
+  instruments().calls.record(durationMs, { method, code });
 }
 
 /** Metrics and log lines of jobs. */
 export function jobObserver(logger: Logger): JobObserver {
   return {
     jobEnded: ({ name, state, failureReason, attemptCount }) => {
-      ended.add(1, { state });
+      instruments().ended.add(1, { state });
       logger.info({ event: "training_job_ended", training_job: name, state, failure_reason: failureReason, attempt_count: attemptCount });
     },
     attemptLost: ({ name, attemptCount }, how) => {
-      lost.add(1);
+      instruments().lost.add(1);
       logger.warn({ event: "training_attempt_lost", training_job: name, attempt: attemptCount, how });
     },
     unexpected: (event, job, error) => logger.error({ event, training_job: job, err: error }),

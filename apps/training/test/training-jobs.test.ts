@@ -26,7 +26,7 @@ describe("training jobs", () => {
   it("register their result on behalf of their creator, with lineage and metrics", async () => {
     const job = await harness.create("good");
     assert.equal(job.state, TrainingJob_State.QUEUED);
-    assert.deepEqual({ optimizer: job.spec?.learningRate, epochs: job.spec?.epochCount, share: job.spec?.validationFraction }, { optimizer: 0.001, epochs: 10, share: 0.2 });
+    assert.deepEqual({ optimizer: job.spec?.learningRate, epochs: job.spec?.epochCount, share: job.spec?.validationFraction }, { optimizer: 0.01, epochs: 1_000, share: 0.2 });
     const attempt = await executor.next();
     attempt.progress(1);
     attempt.progress(2);

@@ -47,7 +47,8 @@ interface PendingCall {
 /** What an engine may know of its service's environment: it runs strangers' graphs, so no secret is among it. */
 function engineEnvironment(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   const passed = Object.entries(env).filter(([name]) => name === "PATH" || name === "SERVABLE_LOG_LEVEL" || name === "SERVABLE_TRACE_DIR" || name.startsWith("OTEL_"));
-  return { ...Object.fromEntries(passed), NODE_ENV: "production" };
+  // onnxruntime would send usage reports to its maker.
+  return { ...Object.fromEntries(passed), NODE_ENV: "production", ORT_DISABLE_TELEMETRY: "1" };
 }
 
 /** Starts an engine process and loads the model into it. @throws StatusError `MODEL_LOAD_FAILED`, `ENGINE_TIMEOUT`, `ENGINE_CRASHED` */

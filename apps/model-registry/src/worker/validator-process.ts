@@ -19,7 +19,7 @@ export function createValidator({ timeoutMs, memoryBytesMax }: ValidatorOptions)
   const limits = hasPrlimit() ? ["prlimit", `--as=${memoryBytesMax}`, `--core=0`] : [];
   return (path, signal) => {
     const [command = process.execPath, ...args] = [...limits, process.execPath, WORKER, path];
-    const child = spawn(command, args, { stdio: ["ignore", "ignore", "ignore", "ipc"], env: { PATH: process.env["PATH"], NODE_ENV: "production" }, signal, killSignal: "SIGKILL" });
+    const child = spawn(command, args, { stdio: ["ignore", "ignore", "ignore", "ipc"], env: { PATH: process.env["PATH"], NODE_ENV: "production", ORT_DISABLE_TELEMETRY: "1" }, signal, killSignal: "SIGKILL" });
     const { promise, resolve, reject } = Promise.withResolvers<ValidationResult>();
     const timer = setTimeout(() => {
       child.kill("SIGKILL");

@@ -23,10 +23,13 @@ const unsaid: TrainingSpecDraft = {
 describe("a specification", () => {
   it("gets the defaults that the contract names", () => {
     assert.deepEqual(resolveSpec(unsaid, table), {
-      targetColumn: "species", positiveClass: "", family: undefined, hiddenUnits: [], optimizer: "adam", learningRate: 0.001, momentum: 0, epochCount: 10, batchSize: 32, validationFraction: 0.2, seed: 0, weightDecay: 0,
+      targetColumn: "species", positiveClass: "", family: undefined, hiddenUnits: [], optimizer: "adam", learningRate: 0.01, momentum: 0, epochCount: 1_000, batchSize: 32, validationFraction: 0.2, seed: 0, weightDecay: 0,
     });
     assert.equal(resolveSpec({ ...unsaid, optimizer: "sgd" }, table).learningRate, 0.01);
+    assert.equal(resolveSpec(unsaid, { ...table, rowCount: 640 }).epochCount, 100);
+    assert.equal(resolveSpec(unsaid, { ...table, rowCount: 60_000 }).epochCount, 10);
     assert.deepEqual(resolveSpec({ ...unsaid, family: "mlp" }, table).hiddenUnits, [128]);
+    assert.equal(resolveSpec({ ...unsaid, family: "mlp" }, table).learningRate, 0.001);
     assert.equal(resolveSpec({ ...unsaid, validationFraction: 0 }, table).validationFraction, 0);
   });
 

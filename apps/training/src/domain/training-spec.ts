@@ -28,6 +28,12 @@ export const SPEC_LIMITS = {
   weightDecayMax: 10,
 } as const;
 
+const BATCH_SIZE = 32;
+const EPOCHS_DEFAULT = 10;
+const EPOCHS_DEFAULT_MAX = 1_000;
+/** Fewer steps leave a small network where it began. */
+const STEPS_MIN = 2_000;
+
 /** The data set lists at most so many categories of a column; beyond it a class cannot be looked up. */
 const CATEGORIES_LISTED_MAX = 1000;
 
@@ -55,14 +61,20 @@ export function resolveSpec(draft: TrainingSpecDraft, dataset: DatasetRecord): T
     family: draft.family,
     hiddenUnits: isMlp && draft.hiddenUnits.length === 0 ? [128] : draft.hiddenUnits.map((units) => within("hidden_units", units, 1, SPEC_LIMITS.hiddenUnitsMax)),
     optimizer,
-    learningRate: draft.learningRate === 0 ? (optimizer === "adam" ? 0.001 : 0.01) : within("learning_rate", draft.learningRate, Number.MIN_VALUE, SPEC_LIMITS.learningRateMax, "above 0"),
+    learningRate: draft.learningRate === 0 ? (optimizer === "adam" && isMlp ? 0.001 : 0.01) : within("learning_rate", draft.learningRate, Number.MIN_VALUE, SPEC_LIMITS.learningRateMax, "above 0"),
     momentum: within("momentum", draft.momentum, 0, 1),
-    epochCount: draft.epochCount === 0 ? 10 : within("epoch_count", draft.epochCount, 1, SPEC_LIMITS.epochCountMax),
-    batchSize: draft.batchSize === 0 ? 32 : within("batch_size", draft.batchSize, 1, SPEC_LIMITS.batchSizeMax),
+    epochCount: draft.epochCount === 0 ? defaultEpochs(dataset.rowCount, draft.batchSize) : within("epoch_count", draft.epochCount, 1, SPEC_LIMITS.epochCountMax),
+    batchSize: draft.batchSize === 0 ? BATCH_SIZE : within("batch_size", draft.batchSize, 1, SPEC_LIMITS.batchSizeMax),
     validationFraction: draft.validationFraction === undefined ? 0.2 : within("validation_fraction", draft.validationFraction, 0, SPEC_LIMITS.validationFractionMax),
     seed: within("seed", Number(draft.seed), 0, Number.MAX_SAFE_INTEGER),
     weightDecay: within("weight_decay", draft.weightDecay, 0, SPEC_LIMITS.weightDecayMax),
   };
+}
+
+/** Ten passes teach a large data set; a small one is gone through as often as makes {@link STEPS_MIN} steps. */
+function defaultEpochs(rowCount: number, batchSize: number): number {
+  const stepsPerEpoch = Math.max(1, Math.ceil(rowCount / (batchSize === 0 ? BATCH_SIZE : batchSize)));
+  return Math.min(EPOCHS_DEFAULT_MAX, Math.max(EPOCHS_DEFAULT, Math.ceil(STEPS_MIN / stepsPerEpoch)));
 }
 
 /** The target's classes; undefined for a numeric column, whose distinct values only the trainer sees. */

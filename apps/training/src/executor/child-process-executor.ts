@@ -72,5 +72,5 @@ function send(child: ChildProcess, message: ParentMessage): void {
 function environmentOf(env: Readonly<Record<string, string | undefined>>): Record<string, string> {
   const passed = Object.entries(env).filter(([name, value]) => value !== undefined && (name === "PATH" || name === "SERVABLE_LOG_LEVEL" || name === "SERVABLE_TRACE_DIR" || name.startsWith("OTEL_")));
   const traceparent = activeTraceparent();
-  return { ...(Object.fromEntries(passed) as Record<string, string>), NODE_ENV: "production", ...(traceparent === undefined ? {} : { TRACEPARENT: traceparent }) };
+  return { ...(Object.fromEntries(passed) as Record<string, string>), NODE_ENV: "production", ORT_DISABLE_TELEMETRY: "1", ...(traceparent === undefined ? {} : { TRACEPARENT: traceparent }) };
 }

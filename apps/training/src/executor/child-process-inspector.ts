@@ -17,7 +17,7 @@ export interface ChildProcessInspectorOptions {
 /** An inspector that reads each data set in a child process: a file that takes all memory takes only that process. */
 export function childProcessInspector({ timeoutMs, workerPath = WORKER }: ChildProcessInspectorOptions): DatasetInspector {
   return (request, signal) => {
-    const child = fork(workerPath, [], { execArgv: [], env: { PATH: process.env["PATH"], NODE_ENV: "production" }, stdio: ["ignore", "ignore", "inherit", "ipc"], serialization: "advanced" });
+    const child = fork(workerPath, [], { execArgv: [], env: { PATH: process.env["PATH"], NODE_ENV: "production", ORT_DISABLE_TELEMETRY: "1" }, stdio: ["ignore", "ignore", "inherit", "ipc"], serialization: "advanced" });
     const { promise, resolve, reject } = Promise.withResolvers<Inspection>();
     const kill = (): boolean => child.kill("SIGKILL");
     const timer = setTimeout(() => {

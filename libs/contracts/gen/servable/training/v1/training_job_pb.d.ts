@@ -232,7 +232,7 @@ export declare type TrainingSpec = Message<"servable.training.v1.TrainingSpec"> 
   optimizer: TrainingSpec_Optimizer;
 
   /**
-   * Learning rate; 0 = 0.001 for Adam, 0.01 for SGD.
+   * Learning rate; 0 = 0.001 for an MLP with Adam, else 0.01.
    *
    * @generated from field: double learning_rate = 6;
    */
@@ -246,7 +246,7 @@ export declare type TrainingSpec = Message<"servable.training.v1.TrainingSpec"> 
   momentum: number;
 
   /**
-   * Passes over the training rows; 0 = 10.
+   * Passes over the training rows; 0 = 10, or as many more as a small data set needs for 2,000 steps (at most 1,000).
    *
    * @generated from field: int32 epoch_count = 8;
    */
