@@ -79,12 +79,13 @@ export function grpcInferenceService({ repository, control, serverName, serverVe
       // KServe's dialect writes the model's name into field 1.
       const name = request.modelName || request.repositoryName;
       await control.load(identity, name, loadConfig(name, request.parameters), signal);
-      return {};
+      return { modelName: name, isLoaded: true };
     },
     async repositoryModelUnload(request, { identity, signal }) {
       requireRole(identity, "developer");
-      await control.unload(identity, request.modelName || request.repositoryName, signal);
-      return {};
+      const name = request.modelName || request.repositoryName;
+      await control.unload(identity, name, signal);
+      return { modelName: name, isUnloaded: true };
     },
     systemSharedMemoryStatus: () => ({ regions: {} }),
     systemSharedMemoryRegister: unserved("system shared memory"),

@@ -243,13 +243,6 @@ export declare type ModelMetadataResponse = Message<"inference.ModelMetadataResp
    * @generated from field: repeated inference.ModelMetadataResponse.TensorMetadata outputs = 5;
    */
   outputs: ModelMetadataResponse_TensorMetadata[];
-
-  /**
-   * Free properties of the model; servers disagree on this field, so it stays unset by default.
-   *
-   * @generated from field: map<string, string> properties = 6;
-   */
-  properties: { [key: string]: string };
 };
 
 /**
