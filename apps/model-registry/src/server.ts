@@ -1,9 +1,8 @@
 import { internalAuthenticator, startGrpcServer } from "@servable/grpc";
-import { openDatabase, openFileBlobStore } from "@servable/storage";
+import { ChangeSignal, openDatabase, openFileBlobStore } from "@servable/storage";
 import { createLogger } from "@servable/telemetry";
 import type { RegistryConfig } from "./config.ts";
 import { ArtifactStore, type Validator } from "./domain/artifact-store.ts";
-import { ChangeSignal } from "./domain/change-signal.ts";
 import { DeploymentCatalog } from "./domain/deployment-catalog.ts";
 import { EventWatch } from "./domain/event-watch.ts";
 import { ModelCatalog } from "./domain/model-catalog.ts";

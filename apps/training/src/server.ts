@@ -1,9 +1,8 @@
 import { createChannel, internalAuthenticator, startGrpcServer } from "@servable/grpc";
-import { openDatabase, openFileBlobStore } from "@servable/storage";
+import { ChangeSignal, openDatabase, openFileBlobStore } from "@servable/storage";
 import { createLogger } from "@servable/telemetry";
 import { registryPublisher } from "./clients/registry-publisher.ts";
 import type { TrainingConfig } from "./config.ts";
-import { ChangeSignal } from "./domain/change-signal.ts";
 import { DatasetCatalog } from "./domain/dataset-catalog.ts";
 import type { DatasetInspector } from "./domain/dataset-inspector.ts";
 import type { JobExecutor } from "./domain/job-executor.ts";

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { StatusError } from "@servable/errors";
 import {
+  authorize,
   generateApiKey,
   hashApiKey,
   identityFromMetadata,
@@ -47,5 +48,13 @@ describe("identity", () => {
     assert.throws(() => requireRole(developer, "admin"), reason("PERMISSION_DENIED"));
     assert.throws(() => requireProject(developer, "b"), reason("PERMISSION_DENIED"));
     requireProject({ ...developer, role: "admin" }, "b");
+  });
+});
+
+describe("authorize", () => {
+  it("reads the project out of the resource's name", () => {
+    assert.equal(authorize(developer, "developer", "projects/a/models/m"), developer);
+    assert.throws(() => authorize(developer, "developer", "projects/b/models/m"), reason("PERMISSION_DENIED"));
+    assert.throws(() => authorize(undefined, "user", "projects/a"), reason("PERMISSION_DENIED"));
   });
 });

@@ -1,6 +1,7 @@
 export { API_KEY_PREFIX, generateApiKey, hashApiKey, isWellFormedApiKey, visiblePrefix } from "./api-key.ts";
 export {
   IDENTITY_METADATA,
+  authorize,
   identityFromMetadata,
   identityToMetadata,
   requireProject,

@@ -1,6 +1,6 @@
 import { parseName } from "@servable/aip";
 import { StatusError } from "@servable/errors";
-import type { ChangeSignal } from "./change-signal.ts";
+import type { ChangeSignal } from "@servable/storage";
 import type { EventRecord } from "./records.ts";
 import type { RegistryStore } from "./registry-store.ts";
 

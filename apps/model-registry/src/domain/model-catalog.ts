@@ -1,6 +1,6 @@
 import { checkEtag, checkId, checkLabels, checkText, etagOf, formatName, parseName } from "@servable/aip";
 import { StatusError } from "@servable/errors";
-import type { ChangeSignal } from "./change-signal.ts";
+import type { ChangeSignal } from "@servable/storage";
 import type { AliasRecord, LineageRecord, ModelRecord, VersionRecord } from "./records.ts";
 import type { ListOptions, RegistryStore } from "./registry-store.ts";
 

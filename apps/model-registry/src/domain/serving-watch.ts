@@ -1,5 +1,5 @@
 import { StatusError } from "@servable/errors";
-import type { ChangeSignal } from "./change-signal.ts";
+import type { ChangeSignal } from "@servable/storage";
 import type { ReplicaRecord, VersionStatusRecord } from "./records.ts";
 import type { RegistryStore } from "./registry-store.ts";
 import { readServingState, type ServingState } from "./serving-state.ts";

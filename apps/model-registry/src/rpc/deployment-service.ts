@@ -1,7 +1,7 @@
 import { create, toJsonString, type DescMessage, type MessageInitShape, type MessageShape } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { decodePageToken, pageOf, pageSizeOf } from "@servable/aip";
-import { requireRole } from "@servable/auth";
+import { authorize, requireRole } from "@servable/auth";
 import { AssignmentSetSchema, DeploymentSchema, DeploymentService, RoutingTableSchema, type VersionPolicy } from "@servable/contracts/registry/v1/deployment";
 import { StatusError } from "@servable/errors";
 import { implement, type ServiceRegistration } from "@servable/grpc";
@@ -9,7 +9,6 @@ import type { DeploymentCatalog } from "../domain/deployment-catalog.ts";
 import type { ReplicaRecord, VersionPolicyRecord } from "../domain/records.ts";
 import type { ServingState } from "../domain/serving-state.ts";
 import type { ServingWatch } from "../domain/serving-watch.ts";
-import { authorize } from "./access.ts";
 import { deploymentMessage, signatureMessage, versionMessage } from "./messages.ts";
 
 /** servable.registry.v1.DeploymentService over the domain. */

@@ -6,7 +6,7 @@ import type { ArtifactStore } from "../domain/artifact-store.ts";
 import { userOf } from "../domain/deployment-catalog.ts";
 import type { EventWatch } from "../domain/event-watch.ts";
 import type { ModelCatalog } from "../domain/model-catalog.ts";
-import { authorize } from "./access.ts";
+import { authorize } from "@servable/auth";
 import { aliasMessage, eventMessage, modelMessage, versionMessage } from "./messages.ts";
 
 /** servable.registry.v1.ModelRegistryService over the domain. */

@@ -2,7 +2,7 @@ import type { Kysely } from "kysely";
 import type { DeploymentRecord, VersionPolicyRecord } from "../domain/records.ts";
 import type { RegistryStore } from "../domain/registry-store.ts";
 import type { RegistrySchema } from "./schema.ts";
-import { insertNew } from "./sql-registry-store.ts";
+import { insertNew } from "@servable/storage";
 
 type Row = RegistrySchema["registry_deployment"];
 

@@ -2,7 +2,7 @@ import type { Kysely, Selectable } from "kysely";
 import type { ModelRecord } from "../domain/records.ts";
 import type { RegistryStore } from "../domain/registry-store.ts";
 import type { RegistrySchema } from "./schema.ts";
-import { insertNew } from "./sql-registry-store.ts";
+import { insertNew } from "@servable/storage";
 
 /** Models in SQL. */
 export function sqlModels(db: Kysely<RegistrySchema>): RegistryStore["models"] {

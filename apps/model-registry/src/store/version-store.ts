@@ -3,7 +3,7 @@ import type { Kysely, Selectable } from "kysely";
 import type { ArtifactRecord, LineageRecord, VersionRecord, VersionState } from "../domain/records.ts";
 import type { RegistryStore } from "../domain/registry-store.ts";
 import type { RegistrySchema } from "./schema.ts";
-import { insertNew } from "./sql-registry-store.ts";
+import { insertNew } from "@servable/storage";
 
 /** Versions and their files in SQL. */
 export function sqlVersions(db: Kysely<RegistrySchema>): RegistryStore["versions"] {

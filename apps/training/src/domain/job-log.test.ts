@@ -1,11 +1,10 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { describe, it } from "node:test";
-import { openDatabase } from "@servable/storage";
+import { ChangeSignal, openDatabase } from "@servable/storage";
 import { tempDir } from "@servable/testing";
 import { TRAINING_MIGRATIONS, type TrainingSchema } from "../store/schema.ts";
 import { createTrainingStore } from "../store/sql-training-store.ts";
-import { ChangeSignal } from "./change-signal.ts";
 import { JobLog } from "./job-log.ts";
 import type { JobRecord } from "./records.ts";
 import { start, succeed } from "./training-job.ts";

@@ -1,5 +1,5 @@
 import { StatusError } from "@servable/errors";
-import type { ChangeSignal } from "./change-signal.ts";
+import type { ChangeSignal } from "@servable/storage";
 import type { JobEventRecord, JobRecord, ProgressRecord } from "./records.ts";
 import { hasEnded } from "./training-job.ts";
 import type { TrainingStore } from "./training-store.ts";

@@ -6,7 +6,7 @@ import { activeTraceparent } from "@servable/telemetry";
 import type { DatasetCatalog } from "../domain/dataset-catalog.ts";
 import type { JobLog } from "../domain/job-log.ts";
 import type { JobQueue } from "../domain/job-queue.ts";
-import { authorize } from "./access.ts";
+import { authorize } from "@servable/auth";
 import { datasetHead, datasetMessage, eventMessage, jobMessage, specDraft } from "./messages.ts";
 import { readUpload } from "./upload-reader.ts";
 

@@ -2,7 +2,7 @@ import type { Kysely } from "kysely";
 import type { JobRecord } from "../domain/records.ts";
 import type { TrainingStore } from "../domain/training-store.ts";
 import type { TrainingSchema } from "./schema.ts";
-import { insertNew } from "./sql-training-store.ts";
+import { insertNew } from "@servable/storage";
 
 /** Training jobs in SQL. */
 export function sqlJobs(db: Kysely<TrainingSchema>): TrainingStore["jobs"] {

@@ -1,5 +1,3 @@
-import { StatusError } from "@servable/errors";
-import { isUniqueViolation } from "@servable/storage";
 import type { Kysely } from "kysely";
 import type { TrainingStore } from "../domain/training-store.ts";
 import { sqlDatasets } from "./dataset-store.ts";
@@ -15,16 +13,4 @@ export function createTrainingStore(db: Kysely<TrainingSchema>): TrainingStore {
     jobs: sqlJobs(db),
     events: sqlJobEvents(db),
   };
-}
-
-/** Runs an insert; a row that exists is ALREADY_EXISTS. */
-export async function insertNew(what: string, insert: Promise<unknown>): Promise<void> {
-  try {
-    await insert;
-  } catch (error) {
-    if (isUniqueViolation(error)) {
-      throw new StatusError("ALREADY_EXISTS", `${what} exists already: choose another id or use it as it is`, { metadata: { resource: what }, cause: error });
-    }
-    throw error;
-  }
 }
