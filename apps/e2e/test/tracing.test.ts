@@ -1,5 +1,8 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { readFileSync, readdirSync, writeFileSync } from "node:fs";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import { addSubModel, tempDir } from "@servable/testing";
@@ -41,5 +44,37 @@ describe("one call's trace", () => {
     };
     while (chain().length < 4) await new Promise((resolve) => setTimeout(resolve, 50));
     assert.deepEqual(chain(), ["gateway", "gateway", "inference", "engine"]);
+  });
+});
+
+describe("OTLP export", () => {
+  it("sends spans of gateway, inference and engine to the collector that the environment names", { timeout: 60_000 }, async () => {
+    const bodies: Buffer[] = [];
+    const collector = createServer((request, response) => {
+      const chunks: Buffer[] = [];
+      request.on("data", (chunk: Buffer) => chunks.push(chunk));
+      request.on("end", () => {
+        if (request.url === "/v1/traces") bodies.push(Buffer.concat(chunks));
+        response.end();
+      });
+    }).listen(0, "127.0.0.1");
+    await once(collector, "listening");
+    const { port } = collector.address() as AddressInfo;
+    {
+      await using platform = await TestPlatform.create({ OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${port}` });
+      using directory = tempDir();
+      const file = join(directory.path, "simple.onnx");
+      writeFileSync(file, addSubModel());
+      await platform.client.models.importFile({ model: "simple", file });
+      await platform.client.deployments.deploy({ model: "simple" });
+      const row = Array<number>(16).fill(1);
+      const answer = await platform.fetch("/v2/models/simple/infer", { method: "POST", body: JSON.stringify({ inputs: ["INPUT0", "INPUT1"].map((name) => ({ name, datatype: "INT32", shape: [1, 16], data: row })) }) });
+      assert.equal(answer.status, 200);
+    }
+
+    // What is left goes out when the services end. The names stand as text in the protobuf.
+    const text = Buffer.concat(bodies).toString("latin1");
+    for (const name of ["gateway", "inference", "engine", "engine run", "model-registry"]) assert.ok(text.includes(name), `no span of ${name}`);
+    collector.close();
   });
 });
