@@ -59,6 +59,7 @@ async function up(options: UpOptions, terminal: Terminal): Promise<void> {
   const { grpcAddress, httpAddress, metricsAddress, dataDir, adminKey, adminKeyIsNew } = platform;
   if (options.json === true) printJson(terminal, { ready: true, grpcAddress, httpAddress, metricsAddress, dataDir });
   if (adminKeyIsNew) terminal.stderr.write(`Admin API key, shown once and kept for the local command line in ${dataDir}/admin-key: ${adminKey}\n`);
+  if (process.env["SERVABLE_AUTH"] === "none") terminal.stderr.write("servable: warning: SERVABLE_AUTH=none, whoever reaches the ports is an admin; never use it outside a trusted network\n");
   if (options.json !== true) printLine(terminal, `servable is ready: gRPC ${grpcAddress}, HTTP http://${httpAddress}, metrics http://${metricsAddress}/metrics, data ${dataDir}`);
   await stop.requested;
 }
