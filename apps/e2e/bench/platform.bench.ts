@@ -27,7 +27,7 @@ for (let round = 0; round < COLD_STARTS; round++) {
 }
 console.log(`cold start, process start → all four ready, from source: ${summary(coldStartsMs)} of ${COLD_STARTS} (target p50 ≤ 2500 ms)`);
 
-await using platform = await TestPlatform.create({ SERVABLE_TRACE_DIR: "" });
+await using platform = await TestPlatform.create({ trace: false });
 using directory = tempDir();
 const file = join(directory.path, "simple.onnx");
 writeFileSync(file, addSubModel());

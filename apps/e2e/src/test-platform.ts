@@ -4,24 +4,34 @@ import { join } from "node:path";
 import { startPlatform, type Platform } from "@servable/cli";
 import { ServableClient } from "@servable/client";
 
+/** How a test's platform differs from the usual one. */
+export interface TestPlatformOptions {
+  /** Set for all services. */
+  readonly env?: NodeJS.ProcessEnv;
+  /** Inference processes. @default 1 */
+  readonly replicas?: number;
+  /** Writes spans to the data directory. @default true */
+  readonly trace?: boolean;
+}
+
 /** A platform of its own: the four services as processes, on free ports, over a temporary data directory. */
 export class TestPlatform implements AsyncDisposable {
   readonly dataDir: string;
-  readonly #env: NodeJS.ProcessEnv;
+  readonly #options: TestPlatformOptions;
   #platform: Platform;
   #client: ServableClient;
 
-  private constructor(dataDir: string, env: NodeJS.ProcessEnv, platform: Platform) {
+  private constructor(dataDir: string, options: TestPlatformOptions, platform: Platform) {
     this.dataDir = dataDir;
-    this.#env = env;
+    this.#options = options;
     this.#platform = platform;
     this.#client = clientOf(platform);
   }
 
-  /** Starts one; `env` is set for all services. */
-  static async create(env: NodeJS.ProcessEnv = {}, replicas = 1): Promise<TestPlatform> {
+  /** Starts one. */
+  static async create(options: TestPlatformOptions = {}): Promise<TestPlatform> {
     const dataDir = mkdtempSync(join(tmpdir(), "sv-e2e-"));
-    return new TestPlatform(dataDir, env, await start(dataDir, env, replicas));
+    return new TestPlatform(dataDir, options, await start(dataDir, options));
   }
 
   get platform(): Platform {
@@ -46,7 +56,7 @@ export class TestPlatform implements AsyncDisposable {
   async restart(): Promise<void> {
     this.#client.close();
     await this.#platform[Symbol.asyncDispose]();
-    this.#platform = await start(this.dataDir, this.#env, 1);
+    this.#platform = await start(this.dataDir, this.#options);
     this.#client = clientOf(this.#platform);
   }
 
@@ -67,8 +77,8 @@ export class TestPlatform implements AsyncDisposable {
   }
 }
 
-function start(dataDir: string, env: NodeJS.ProcessEnv, replicas: number): Promise<Platform> {
-  return startPlatform({ dataDir, grpcPort: 0, httpPort: 0, metricsPort: 0, trace: true, replicas, env: { ...process.env, SERVABLE_LOG_LEVEL: "warn", ...env } });
+function start(dataDir: string, { env, replicas = 1, trace = true }: TestPlatformOptions): Promise<Platform> {
+  return startPlatform({ dataDir, grpcPort: 0, httpPort: 0, metricsPort: 0, trace, replicas, env: { ...process.env, SERVABLE_LOG_LEVEL: "warn", ...env } });
 }
 
 function clientOf({ grpcAddress, adminKey }: Platform): ServableClient {

@@ -13,7 +13,7 @@ describe("a platform on PostgreSQL", { timeout: 120_000 }, () => {
     if (typeof postgres === "string") return context.skip(postgres);
     await using _server = postgres;
     using directory = tempDir();
-    await using platform = await TestPlatform.create({ SERVABLE_DATABASE_URL: await postgres.url("servable") });
+    await using platform = await TestPlatform.create({ env: { SERVABLE_DATABASE_URL: await postgres.url("servable") } });
     const file = join(directory.path, "points.csv");
     writeFileSync(file, `x,side\n${Array.from({ length: 100 }, (_, index) => `${index % 2 === 0 ? index : -index - 1},${index % 2 === 0 ? "right" : "left"}`).join("\n")}\n`);
     await platform.client.datasets.upload({ dataset: "points", format: Dataset_Format.CSV, files: { data: file } });

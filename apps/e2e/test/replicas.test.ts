@@ -8,7 +8,7 @@ import { TestPlatform } from "../src/test-platform.ts";
 
 describe("two inference replicas behind one gateway", { timeout: 60_000 }, () => {
   it("answer every call while one of them is killed", async () => {
-    await using platform = await TestPlatform.create({}, 2);
+    await using platform = await TestPlatform.create({ replicas: 2 });
     using directory = tempDir();
     const file = join(directory.path, "simple.onnx");
     writeFileSync(file, addSubModel());

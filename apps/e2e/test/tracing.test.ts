@@ -61,7 +61,7 @@ describe("OTLP export", () => {
     await once(collector, "listening");
     const { port } = collector.address() as AddressInfo;
     {
-      await using platform = await TestPlatform.create({ OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${port}` });
+      await using platform = await TestPlatform.create({ env: { OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${port}` } });
       using directory = tempDir();
       const file = join(directory.path, "simple.onnx");
       writeFileSync(file, addSubModel());

@@ -52,7 +52,7 @@ describe("recorded clients", { skip: SKIP }, () => {
   let gateway: Channel;
   let replica: Channel;
   before(async () => {
-    platform = await TestPlatform.create({ SERVABLE_SERVER_NAME: "triton" });
+    platform = await TestPlatform.create({ env: { SERVABLE_SERVER_NAME: "triton" } });
     using directory = tempDir();
     const models = { simple: addSubModel(), simple_int8: addSubModel("INT8"), simple_string: addSubModel("BYTES"), simple_identity: identityModel() };
     for (const [model, bytes] of Object.entries(models)) {
