@@ -5,7 +5,7 @@ import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { StatusError, type Reason } from "@servable/errors";
 import { addSubModel, identityModel, sharedAsset, skipWithout } from "@servable/testing";
 import ort from "onnxruntime-node";
-import { ModelProtoSchema, NodeProtoSchema, TensorProto_DataLocation, type ModelProto } from "./gen/onnx/onnx_pb.js";
+import { FunctionProtoSchema, ModelProtoSchema, NodeProtoSchema, TensorProtoSchema, TensorProto_DataLocation, type ModelProto, type NodeProto } from "./gen/onnx/onnx_pb.js";
 import { Graph, GraphError, add, buildModel, checkLimits, matMul, printModel, readModel, signatureOf } from "./index.ts";
 
 const reason = (want: Reason) => (error: unknown) => error instanceof StatusError && error.reason === want;
@@ -66,13 +66,34 @@ describe("hostile files", () => {
   }
 
   const node = (opType: string, rest: object = {}) => create(NodeProtoSchema, { opType, input: ["INPUT0"], output: ["x"], ...rest });
-  const cases = [
+  const cases: { readonly what: string; readonly change: (model: ModelProto) => unknown }[] = [
     { what: "a tensor in another file", change: (model: ModelProto) => model.graph?.initializer.push({ ...create(ModelProtoSchema, { graph: { initializer: [{ name: "w", dims: [1n], dataType: 1, dataLocation: TensorProto_DataLocation.EXTERNAL, externalData: [{ key: "location", value: "../../etc/passwd" }] }] } }).graph!.initializer[0]! }) },
     { what: "an unknown domain", change: (model: ModelProto) => model.graph?.node.push(node("Evil", { domain: "evil" })) },
     { what: "a loop without a bound", change: (model: ModelProto) => model.graph?.node.push(node("Loop", { input: ["", "INPUT0"] })) },
     { what: "too many nodes", change: (model: ModelProto) => model.graph?.node.push(...Array.from({ length: 50_001 }, () => node("Identity"))) },
   ];
+  /** The model calls the last of its functions; each is given by its nodes. */
+  const calling = (domain: string, bodies: readonly (readonly NodeProto[])[]) => (model: ModelProto) => {
+    model.functions.push(...bodies.map((body, index) => create(FunctionProtoSchema, { name: `F${index}`, domain, input: ["INPUT0"], output: ["x"], node: [...body] })));
+    model.graph?.node.push(node(`F${bodies.length - 1}`, { domain }));
+  };
+  const doubling = (levels: number) => Array.from({ length: levels }, (_, level) => (level === 0 ? [node("Identity")] : [node(`F${level - 1}`, { domain: "own" }), node(`F${level - 1}`, { domain: "own" })]));
+  cases.push(
+    // Whatever domain a function claims, its body runs.
+    ...["own", "com.microsoft", ""].map((domain) => ({ what: `a loop without a bound in a function of the domain "${domain}"`, change: calling(domain, [[node("Loop", { input: ["", "INPUT0"] })]]) })),
+    { what: "functions that double at each level", change: calling("own", doubling(20)) },
+    { what: "a function that calls itself", change: calling("own", [[node("F0", { domain: "own" })]]) },
+    { what: "functions that call each other too deep", change: calling("own", Array.from({ length: 100 }, (_, level) => [node(level === 0 ? "Identity" : `F${level - 1}`, { domain: level === 0 ? "" : "own" })])) },
+  );
   for (const { what, change } of cases) it(`refuse ${what}`, () => assert.throws(() => checkLimits(changed((model) => void change(model))), reason("MODEL_REFUSED")));
+
+  it("do not include functions of a few levels, nor a bounded loop in one", () => {
+    const ten = create(TensorProtoSchema, { dataType: 7, int64Data: [10n] });
+    const trips = node("Constant", { input: [], output: ["trips"], attribute: [{ name: "value", t: ten }] });
+
+    checkLimits(changed(calling("own", doubling(8))));
+    checkLimits(changed(calling("own", [[trips, node("Loop", { input: ["trips", ""] })]])));
+  });
 
   it("refuse a constant bomb", () => {
     const graph = new Graph();
