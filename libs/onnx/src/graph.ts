@@ -46,10 +46,18 @@ export class Graph {
   readonly nodes: GraphNode[] = [];
   readonly initializers = new Map<string, { readonly value: Value; readonly tensor: Tensor }>();
   readonly #constants = new Map<string, Value>();
+  readonly #taken = new Set<string>();
   #names = 0;
 
-  /** Adds an input. */
+  /**
+   * Adds an input. Its name is the caller's, e.g. a column of a table, and may be any: names of nodes and weights added later
+   * make way, so add inputs first.
+   *
+   * @throws GraphError when a value has that name already
+   */
   input(name: string, datatype: Datatype, shape: readonly Dimension[]): Value {
+    if (this.#taken.has(name)) throw new GraphError(`there is a value "${name}" already: add inputs before nodes`);
+    this.#taken.add(name);
     const value = { name, datatype, shape };
     this.inputs.push(value);
     return value;
@@ -61,16 +69,17 @@ export class Graph {
     const key = `${datatype}[${shape.join()}]${Buffer.from(tensor.data).toString("latin1")}`;
     const known = tensor.data.length <= 1024 ? this.#constants.get(key) : undefined;
     if (known !== undefined) return known;
-    const value = this.weight(this.#fresh("const"), tensor);
+    const value = this.weight(this.#unused("const"), tensor);
     this.#constants.set(key, value);
     return value;
   }
 
-  /** A named constant, e.g. a trained weight. */
+  /** A named constant, e.g. a trained weight; a number follows its name where an input has it. */
   weight(name: string, tensor: Tensor): Value {
     if (this.initializers.has(name)) throw new GraphError(`there is a weight "${name}" already`);
-    const value = { name, datatype: tensor.datatype, shape: tensor.shape };
-    this.initializers.set(name, { value, tensor });
+    const value = { name: this.#taken.has(name) ? this.#fresh(name) : name, datatype: tensor.datatype, shape: tensor.shape };
+    this.#taken.add(value.name);
+    this.initializers.set(value.name, { value, tensor });
     return value;
   }
 
@@ -82,7 +91,16 @@ export class Graph {
   }
 
   #fresh(stem: string): string {
-    return `${stem}_${this.#names++}`;
+    const name = this.#unused(stem);
+    this.#taken.add(name);
+    return name;
+  }
+
+  #unused(stem: string): string {
+    for (;;) {
+      const name = `${stem}_${this.#names++}`;
+      if (!this.#taken.has(name)) return name;
+    }
   }
 }
 
@@ -97,6 +115,9 @@ export interface BuildOptions {
 /** The bytes of a model: only nodes that the outputs need, in a fixed order, so that the same graph gives the same bytes. */
 export function buildModel({ graph, outputs, name = "graph" }: BuildOptions): Uint8Array {
   const named = Object.entries(outputs).map(([as, value]) => ({ as, value, node: graph.nodes.find(({ outputs: made }) => made.includes(value)) }));
+  for (const { as, value } of named) {
+    if (as !== value.name && graph.inputs.some(({ name: taken }) => taken === as)) throw new GraphError(`an input has the name of the output "${as}"`);
+  }
   const needed = new Set<string>(named.map(({ value }) => value.name));
   const nodes: GraphNode[] = [];
   for (const node of [...graph.nodes].reverse()) {

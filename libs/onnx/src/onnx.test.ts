@@ -4,6 +4,7 @@ import { describe, it } from "node:test";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { StatusError, type Reason } from "@servable/errors";
 import { addSubModel, identityModel, sharedAsset, skipWithout } from "@servable/testing";
+import { tensorOf } from "@servable/tensor";
 import ort from "onnxruntime-node";
 import { FunctionProtoSchema, ModelProtoSchema, NodeProtoSchema, TensorProtoSchema, TensorProto_DataLocation, type ModelProto, type NodeProto } from "./gen/onnx/onnx_pb.js";
 import { Graph, GraphError, add, buildModel, checkLimits, matMul, printModel, readModel, signatureOf } from "./index.ts";
@@ -35,6 +36,20 @@ describe("authored graphs", () => {
     add(graph, x, graph.constant("FP32", [1], [7]));
 
     assert.doesNotMatch(printModel(readModel(buildModel({ graph, outputs: { y: x } }))), /Add|const/);
+  });
+
+  it("let no name of their own stand in the way of an input's or an output's", async () => {
+    const graph = new Graph();
+    const inputs = ["Add_0", "const_1", "w"].map((name) => graph.input(name, "FP32", [1]));
+    const weight = graph.weight("w", tensorOf("FP32", [1], [100]));
+    const sum = [...inputs, graph.constant("FP32", [1], [1000]), weight].reduce((total, value) => add(graph, total, value));
+    const session = await ort.InferenceSession.create(buildModel({ graph, outputs: { y: sum } }));
+
+    const { y } = await session.run(Object.fromEntries(inputs.map(({ name }, index) => [name, new ort.Tensor("float32", [index + 1], [1])])));
+
+    assert.equal(y?.data[0], 1106);
+    assert.throws(() => graph.input("w", "FP32", [1]), GraphError);
+    assert.throws(() => buildModel({ graph, outputs: { w: sum } }), GraphError);
   });
 
   it("refuse operands that do not fit at the line that joins them", () => {

@@ -39,6 +39,8 @@ describe("a table's preprocessing", () => {
 
   it("learns a constant column without dividing by zero", () => assert.deepEqual(fitColumn("x", "numeric", ["2", "2"]), { name: "x", use: "numeric", mean: 2, deviation: 1 }));
 
+  it("learns a column whose deviation is below the smallest f32 without dividing by zero", () => assert.equal((fitColumn("x", "numeric", ["1e-48", "3e-48"]) as { deviation: number }).deviation, 1));
+
   it("orders categories by frequency, then by the alphabet", () => assert.deepEqual(byFrequency(["b", "a", "c", "c"]), ["c", "a", "b"]));
 });
 

@@ -22,8 +22,9 @@ export function fitColumn(name: string, use: ColumnUse, cells: readonly (string 
     const numbers = present.map(Number);
     const mean = numbers.reduce((sum, value) => sum + value, 0) / Math.max(1, numbers.length);
     const variance = numbers.reduce((sum, value) => sum + (value - mean) ** 2, 0) / Math.max(1, numbers.length);
-    // A constant column says nothing; dividing by its deviation of zero would.
-    return { name, use, mean: Math.fround(mean), deviation: variance > 0 ? Math.fround(Math.sqrt(variance)) : 1 };
+    const deviation = Math.fround(Math.sqrt(variance));
+    // A column that is constant, or nearly so that f32 cannot tell, says nothing; dividing by its deviation of zero would.
+    return { name, use, mean: Math.fround(mean), deviation: deviation > 0 ? deviation : 1 };
   }
   const categories = byFrequency(present).slice(0, CATEGORIES_MAX);
   return { name, use, categories, mostFrequent: categories[0] ?? "" };
@@ -59,14 +60,15 @@ export function encodeCell(column: FittedColumn, cell: string | undefined, targe
  * missing. Output: f32 [batch, sum of widths].
  */
 export function tableInputs(graph: Graph, columns: readonly FittedColumn[], missingValues: readonly string[]): Value {
-  const parts = columns.map((column) => {
+  // All inputs before any node: a column may have a name that a node would get.
+  const inputs = columns.map(({ name, use }) => graph.input(name, use === "numeric" ? "FP32" : "BYTES", ["batch", 1]));
+  const parts = columns.map((column, index) => {
+    let x = inputs[index] as Value;
     if (column.use === "numeric") {
-      const x = graph.input(column.name, "FP32", ["batch", 1]);
       const mean = graph.constant("FP32", [1, 1], [column.mean]);
       const filled = where(graph, isNaN(graph, x), mean, x);
       return div(graph, sub(graph, filled, mean), graph.constant("FP32", [1, 1], [column.deviation]));
     }
-    let x = graph.input(column.name, "BYTES", ["batch", 1]);
     const fill = graph.constant("BYTES", [1, 1], [column.mostFrequent]);
     for (const missing of new Set(["", ...missingValues])) x = where(graph, equal(graph, x, graph.constant("BYTES", [1, 1], [missing])), fill, x);
     const categories = graph.constant("BYTES", [1, column.categories.length], column.categories);

