@@ -5,6 +5,8 @@ import { StatusError } from "@servable/errors";
 export interface Table {
   readonly header: readonly string[];
   readonly rows: readonly (readonly (string | undefined)[])[];
+  /** Line on which each row begins. */
+  readonly lines: readonly number[];
 }
 
 /** Bounds of a table. */
@@ -24,7 +26,8 @@ export function readCsv(bytes: Uint8Array, missingValues: readonly string[], lim
   const missing = new Set(["", ...missingValues]);
   let header: string[] | undefined;
   const rows: (string | undefined)[][] = [];
-  const lines = lineCounter(text);
+  const rowLines: number[] = [];
+  const lineAt = lineCounter(text);
   let rowStart = 0;
   let failure: StatusError | undefined;
   Papa.parse<string[]>(text, {
@@ -32,14 +35,17 @@ export function readCsv(bytes: Uint8Array, missingValues: readonly string[], lim
     newline: "\n",
     skipEmptyLines: false,
     step: ({ data, errors, meta }, parser) => {
-      const line = lines(rowStart);
+      const line = lineAt(rowStart);
       rowStart = meta.cursor;
       try {
         if (errors[0] !== undefined) throw malformed(line, undefined, errors[0].type === "Quotes" ? "a quote is not closed, or text follows its end" : errors[0].message);
         const cells = data.map((cell) => cell.trim());
         if (cells.length === 1 && cells[0] === "") return;
         if (header === undefined) header = checkHeader(cells, line, limits);
-        else rows.push(checkRow(cells, header, line, missing, rows.length, limits));
+        else {
+          rows.push(checkRow(cells, header, line, missing, rows.length, limits));
+          rowLines.push(line);
+        }
       } catch (error) {
         failure = error as StatusError;
         parser.abort();
@@ -49,7 +55,7 @@ export function readCsv(bytes: Uint8Array, missingValues: readonly string[], lim
   if (failure !== undefined) throw failure;
   if (header === undefined) throw malformed(1, undefined, "the file is empty: a header line and rows are needed");
   if (rows.length === 0) throw malformed(2, undefined, "there are no rows below the header");
-  return { header, rows };
+  return { header, rows, lines: rowLines };
 }
 
 function decode(bytes: Uint8Array): string {

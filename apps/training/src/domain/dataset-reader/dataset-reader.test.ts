@@ -93,7 +93,8 @@ describe("inspection", () => {
     const { columns } = await inspectDataset(request("code\n1\n2\n", [{ name: "code", kind: "categorical" }]), signal);
     assert.deepEqual(columns[0]?.categories, ["1", "2"]);
 
-    await assert.rejects(inspectDataset(request("x\n1\ntwo\n", [{ name: "x", kind: "numeric" }]), signal), refused("DATASET_MALFORMED", /line 3, column 1: "two" is no number/));
+    await assert.rejects(inspectDataset(request('note,x\n"two\nlines",1\n\n,two\n', [{ name: "x", kind: "numeric" }]), signal), refused("DATASET_MALFORMED", /line 5, column 2: "two" is no number/));
+    await assert.rejects(inspectDataset(request("x\n1e999\n", [{ name: "x", kind: "numeric" }]), signal), refused("DATASET_MALFORMED", /"1e999" is no number that f32 holds/));
     await assert.rejects(inspectDataset(request("x\n1\n", [{ name: "y", kind: "numeric" }]), signal), refused("FIELD_INVALID", /no column "y"/));
   });
 });

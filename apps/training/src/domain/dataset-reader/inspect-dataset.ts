@@ -20,7 +20,7 @@ function inspectImages({ format, files, limits, columns }: InspectionRequest): I
 }
 
 async function inspectTable({ files, columns: overrides, missingValues, limits }: InspectionRequest): Promise<Inspection> {
-  const { header, rows } = readCsv(await readFile(files[0]?.path ?? ""), missingValues, limits);
+  const { header, rows, lines } = readCsv(await readFile(files[0]?.path ?? ""), missingValues, limits);
   const unknown = overrides.find(({ name }) => !header.includes(name));
   if (unknown !== undefined) throw new StatusError("FIELD_INVALID", `dataset.columns: there is no column "${unknown.name}"; the header has ${header.join(", ")}`, { metadata: { field: "dataset.columns" } });
   const columns = header.map((name, index) => {
@@ -28,7 +28,7 @@ async function inspectTable({ files, columns: overrides, missingValues, limits }
     const override = overrides.find((each) => each.name === name)?.kind;
     const notNumber = cells.findIndex((cell) => cell !== undefined && !isNumber(cell));
     if (override === "numeric" && notNumber >= 0) {
-      throw new StatusError("DATASET_MALFORMED", `line ${notNumber + 2}, column ${index + 1}: "${cells[notNumber]?.slice(0, 40)}" is no number, and "${name}" is to be numeric; nothing was kept`, { metadata: { line: String(notNumber + 2), column: String(index + 1) } });
+      throw new StatusError("DATASET_MALFORMED", `line ${lines[notNumber]}, column ${index + 1}: "${cells[notNumber]?.slice(0, 40)}" is no number that f32 holds, and "${name}" is to be numeric; nothing was kept`, { metadata: { line: String(lines[notNumber]), column: String(index + 1) } });
     }
     return describe(name, override ?? inferKind(cells), cells);
   });
@@ -52,6 +52,7 @@ function describe(name: string, kind: ColumnKind, cells: readonly (string | unde
   return { name, kind, missingCount: cells.length - present.length, categories: kind === "categorical" ? byFrequency(present).slice(0, CATEGORIES_MAX) : [], mean, standardDeviation: Math.sqrt(variance) };
 }
 
+/** A number that f32, in which training and serving compute, can hold. */
 function isNumber(text: string): boolean {
-  return /^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$/.test(text);
+  return /^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$/.test(text) && Number.isFinite(Math.fround(Number(text)));
 }
