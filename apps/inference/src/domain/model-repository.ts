@@ -2,8 +2,10 @@
 //
 // I1  A version that serves goes on serving while its successor loads; only then it drains.
 // I2  One version that cannot be loaded is FAILED with the reason and touches no other.
-// I3  Assignments are applied one set at a time; a set that came meanwhile replaces the waiting one.
+// I3  Each version is loaded or unloaded by at most one task at a time, and no task waits for another version's: a model that
+//     takes a minute to load keeps nobody else waiting. When a task ends, what is wanted now is looked at again.
 
+import { setTimeout as delay } from "node:timers/promises";
 import type { Assignment } from "@servable/contracts/registry/v1/deployment";
 import { StatusError } from "@servable/errors";
 import type { Engine } from "@servable/runtime";
@@ -31,7 +33,7 @@ export class ModelRepository {
   readonly #models = new Map<string, LoadedModel>();
   readonly #changed = new Set<() => void>();
   #wanted: readonly Assignment[] = [];
-  #applying: Promise<void> | undefined;
+  readonly #tasks = new Map<string, { readonly deployment: string; readonly loads: boolean; readonly done: Promise<void> }>();
   #retryTimer: NodeJS.Timeout | undefined;
   #closed = false;
 
@@ -67,14 +69,11 @@ export class ModelRepository {
     return ready;
   }
 
-  /** Takes a new set of assignments; answers when it is applied. */
+  /** Takes a new set of assignments; answers when this replica holds what is wanted, or has failed to. */
   async apply(assignments: readonly Assignment[]): Promise<void> {
     this.#wanted = assignments;
-    // I3
-    this.#applying ??= this.#applyWanted().finally(() => {
-      this.#applying = undefined;
-    });
-    await this.#applying;
+    this.#reconcile(true);
+    while (this.#tasks.size > 0) await Promise.all([...this.#tasks.values()].map(({ done }) => done));
   }
 
   /** Resolves at the next change of any state, or when the signal aborts. */
@@ -95,33 +94,47 @@ export class ModelRepository {
   async close(): Promise<void> {
     this.#closed = true;
     clearTimeout(this.#retryTimer);
+    // A load cannot be interrupted; its engine ends with this process.
+    const bound = delay(this.#deps.drainMs, undefined, { ref: false });
+    await Promise.race([Promise.allSettled([...this.#tasks.values()].map(({ done }) => done)), bound]);
     await Promise.all(this.all().map((model) => model.unload(this.#deps.drainMs)));
     this.#models.clear();
   }
 
-  async #applyWanted(): Promise<void> {
-    for (let set: readonly Assignment[] | undefined; set !== this.#wanted && !this.#closed; ) {
-      set = this.#wanted;
-      const keys = new Set(set.map(keyOf));
-      const loads = set.filter((assignment) => this.#needsLoad(assignment)).map((assignment) => this.#load(assignment));
-      await Promise.all(loads); // I1
-      if (set !== this.#wanted) continue;
-      const gone = [...this.#models].filter(([key]) => !keys.has(key));
-      await Promise.all(
-        gone.map(async ([key, model]) => {
-          model.state = "UNLOADING";
-          this.#notify();
-          await model.unload(this.#deps.drainMs);
-          this.#models.delete(key);
-        }),
-      );
-      if (gone.length > 0) this.#notify();
+  /** Starts what is missing and ends what is no longer wanted. FAILED versions are tried again only when `retryFailed`. */
+  #reconcile(retryFailed: boolean): void {
+    if (this.#closed) return;
+    for (const assignment of this.#wanted) {
+      const held = this.#models.get(keyOf(assignment));
+      // Settings that could not be loaded were taken back: there is nothing to complain of any more.
+      if (held?.state === "READY" && held.spec.etag === assignment.etag) held.message = "";
+      const missing = held === undefined || (held.spec.etag !== assignment.etag && (retryFailed || held.message === "")) || (held.state === "FAILED" && retryFailed);
+      if (missing) this.#start(keyOf(assignment), assignment.deployment, true, () => this.#load(assignment));
+    }
+    const wanted = new Set(this.#wanted.map(keyOf));
+    for (const [key, model] of this.#models) {
+      const { deployment } = model.spec;
+      const successorLoads = [...this.#tasks.values()].some((task) => task.loads && task.deployment === deployment);
+      if (!wanted.has(key) && !successorLoads) this.#start(key, deployment, false, () => this.#unload(key, model)); // I1
     }
   }
 
-  #needsLoad(assignment: Assignment): boolean {
-    const held = this.#models.get(keyOf(assignment));
-    return held === undefined || held.spec.etag !== assignment.etag || held.state === "FAILED";
+  /** I3 */
+  #start(key: string, deployment: string, loads: boolean, work: () => Promise<void>): void {
+    if (this.#tasks.has(key)) return;
+    const done = work().finally(() => {
+      this.#tasks.delete(key);
+      this.#reconcile(false);
+    });
+    this.#tasks.set(key, { deployment, loads, done });
+  }
+
+  async #unload(key: string, model: LoadedModel): Promise<void> {
+    const drained = model.unload(this.#deps.drainMs);
+    this.#notify();
+    await drained;
+    this.#models.delete(key);
+    this.#notify();
   }
 
   async #load(assignment: Assignment): Promise<void> {

@@ -1,0 +1,136 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { create } from "@bufbuild/protobuf";
+import { AssignmentSchema, type Assignment } from "@servable/contracts/registry/v1/deployment";
+import { StatusError, type Reason } from "@servable/errors";
+import type { Engine } from "@servable/runtime";
+import type { VersionSpec } from "./loaded-model.ts";
+import { ModelRepository } from "./model-repository.ts";
+
+const reason = (want: Reason, says: RegExp) => (error: unknown) => error instanceof StatusError && error.reason === want && says.test(error.message);
+
+function assignment(version: number, change: Partial<{ deployment: string; etag: string; servingConfigJson: string }> = {}): Assignment {
+  const tensor = { datatype: "INT32", shape: [-1n, 2n], dimensionNames: ["n", ""] };
+  return create(AssignmentSchema, {
+    deployment: change.deployment ?? "projects/p/deployments/m",
+    etag: change.etag ?? `e${version}`,
+    servingConfigJson: change.servingConfigJson ?? "",
+    modelVersion: { number: BigInt(version), signature: { inputs: [{ name: "x", ...tensor }], outputs: [{ name: "y", ...tensor }] } },
+  });
+}
+
+/** A repository over engines that start when the test says so. */
+function harness() {
+  const starts = new Map<string, PromiseWithResolvers<void>>();
+  const running = new Set<string>();
+  const keyOf = ({ name, version, etag }: VersionSpec): string => `${name}/${version}/${etag}`;
+  const start = (key: string): PromiseWithResolvers<void> => {
+    const entry = starts.get(key) ?? Promise.withResolvers<void>();
+    starts.set(key, entry);
+    return entry;
+  };
+  const hold = { run: Promise.resolve() };
+  const repository = new ModelRepository({
+    fetchModel: async () => "/model.onnx",
+    startEngine: async (_path, spec) => {
+      await start(keyOf(spec)).promise;
+      running.add(keyOf(spec));
+      const engine: Engine = {
+        pid: 1,
+        restartCount: 0,
+        run: async () => {
+          await hold.run;
+          return { outputs: [], timings: { inputNs: 1n, inferNs: 2n, outputNs: 3n } };
+        },
+        [Symbol.asyncDispose]: async () => void running.delete(keyOf(spec)),
+      };
+      return engine;
+    },
+    observe: () => {},
+    onChange: () => {},
+    drainMs: 60_000,
+    retryMs: 60_000,
+  });
+  const states = (): string[] => repository.all().map(({ spec, state }) => `${spec.version} ${state}`);
+  return { repository, start, running, states, hold };
+}
+
+describe("model repository", () => {
+  it("serves the old version while the new one loads, then drains it and frees its engine", async () => {
+    const { repository, start, running, states, hold } = harness();
+    start("m/1/e1").resolve();
+    await repository.apply([assignment(1)]);
+    const answer = Promise.withResolvers<void>();
+    hold.run = answer.promise;
+
+    const inFlight = repository.resolve("p", "m", "").infer({ inputs: [], outputs: [], batchSize: 1 }, {});
+    const applied = repository.apply([assignment(2)]);
+    assert.equal(repository.resolve("p", "m", "").spec.version, 1);
+    start("m/2/e2").resolve();
+    while (!states().includes("1 UNLOADING")) await new Promise((resolve) => setImmediate(resolve));
+    assert.equal(repository.resolve("p", "m", "").spec.version, 2);
+    assert.deepEqual([...running], ["m/1/e1", "m/2/e2"]);
+
+    answer.resolve();
+    await inFlight;
+    await applied;
+    assert.deepEqual([states(), [...running]], [["2 READY"], ["m/2/e2"]]);
+  });
+
+  it("keeps what serves when its reload fails, and says why", async () => {
+    const { repository, start, running, states } = harness();
+    start("m/1/e1").resolve();
+    await repository.apply([assignment(1)]);
+
+    await repository.apply([assignment(1, { etag: "new", servingConfigJson: '{"max_batch_size": "many"}' })]);
+
+    assert.deepEqual([states(), [...running]], [["1 READY"], ["m/1/e1"]]);
+    assert.match(repository.all()[0]?.message ?? "", /failed to load 'm': the serving configuration is no ModelConfig/);
+  });
+
+  it("holds one version's failure away from the others", async () => {
+    const { repository, start, states } = harness();
+    start("m/1/e1").reject(new StatusError("MODEL_LOAD_FAILED", "broken"));
+    start("n/1/e1").resolve();
+
+    await repository.apply([assignment(1), assignment(1, { deployment: "projects/p/deployments/n" })]);
+
+    assert.deepEqual(states(), ["1 FAILED", "1 READY"]);
+    await assert.rejects(repository.resolve("p", "m", "").infer({ inputs: [], outputs: [], batchSize: 1 }, {}), reason("MODEL_NOT_READY", /FAILED: failed to load 'm': broken/));
+  });
+
+  it("lets no model wait for another that loads slowly", async () => {
+    const { repository, start, states } = harness();
+    void repository.apply([assignment(1)]);
+    start("n/1/e1").resolve();
+
+    void repository.apply([assignment(1), assignment(1, { deployment: "projects/p/deployments/n" })]);
+
+    while (!states().includes("1 READY")) await new Promise((resolve) => setImmediate(resolve));
+    assert.equal(repository.resolve("p", "n", "").state, "READY");
+    assert.equal(repository.resolve("p", "m", "").state, "LOADING");
+    start("m/1/e1").resolve();
+  });
+
+  it("answers for models that it does not hold in the words that clients know", async () => {
+    const { repository, start } = harness();
+    start("m/1/e1").resolve();
+    await repository.apply([assignment(1)]);
+
+    assert.throws(() => repository.resolve("p", "other", ""), reason("MODEL_NOT_FOUND", /^Request for unknown model: 'other' is not found/));
+    assert.throws(() => repository.resolve("q", "m", ""), reason("MODEL_NOT_FOUND", /'m' is not found/));
+    assert.throws(() => repository.resolve("p", "m", "99"), reason("MODEL_NOT_FOUND", /version 99 is not found/));
+    assert.throws(() => repository.resolve("p", "m", "one"), reason("FIELD_INVALID", /failed to get model version from specified version string 'one'/));
+  });
+
+  it("follows the newest assignments when others came meanwhile", async () => {
+    const { repository, start, states, running } = harness();
+    for (const key of ["m/1/e1", "m/2/e2", "m/3/e3"]) start(key).resolve();
+
+    await Promise.all([repository.apply([assignment(1)]), repository.apply([assignment(2)]), repository.apply([assignment(3)])]);
+
+    assert.deepEqual([states(), [...running]], [["3 READY"], ["m/3/e3"]]);
+    await repository.close();
+    assert.deepEqual([...running], []);
+  });
+});
