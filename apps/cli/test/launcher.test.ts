@@ -36,6 +36,18 @@ describe("launcher", () => {
     assert.match(execFileSync(process.execPath, [LAUNCHER, "--help"], { encoding: "utf8" }), /Usage: servable/);
   });
 
+  it("ends quietly when its reader has seen enough", async () => {
+    const child = spawn(process.execPath, [LAUNCHER, "train", "--help"], { stdio: ["ignore", "pipe", "pipe"] });
+    let complaints = "";
+    child.stderr.on("data", (chunk: Buffer) => (complaints += chunk.toString()));
+    // Closed before anything is written, so that every write meets a broken pipe.
+    child.stdout.destroy();
+
+    const [code] = (await once(child, "close")) as [number | null];
+
+    assert.deepEqual([code, complaints], [0, ""]);
+  });
+
   it("finds the installed Node when the machine's own is older", { skip: older === undefined ? "this machine has no Node below 26" : false }, () => {
     assert.match(execFileSync(older ?? "", [LAUNCHER, "--help"], { encoding: "utf8" }), /Usage: servable/);
   });
