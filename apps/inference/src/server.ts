@@ -46,7 +46,6 @@ export async function startServer(config: InferenceConfig): Promise<InferenceSer
         },
       }),
     observe: ({ spec }, ok, totalNs) => recordInference(spec.name, spec.version, ok, totalNs),
-    onChange: () => {},
     drainMs: config.drainMs,
     retryMs: RETRY_MS,
   });

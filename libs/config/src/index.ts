@@ -1,1 +1,2 @@
+export { childEnvironment } from "./child-environment.ts";
 export { readEnv, type Env, type EnvReader } from "./env.ts";

@@ -8,6 +8,7 @@ import { spawn, type ChildProcess } from "node:child_process";
 import type { Socket } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
+import { childEnvironment } from "@servable/config";
 import { REASONS, StatusError, type Reason } from "@servable/errors";
 import { activeTraceparent } from "@servable/telemetry";
 import type { Engine, NamedTensor, RunOptions, RunTimings } from "./engine.ts";
@@ -42,13 +43,6 @@ const STOP_MS = 2_000;
 interface PendingCall {
   readonly resolve: (answer: { response: EngineResponse & { ok: true }; payload: Uint8Array }) => void;
   readonly reject: (error: StatusError) => void;
-}
-
-/** What an engine may know of its service's environment: it runs strangers' graphs, so no secret is among it. */
-function engineEnvironment(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
-  const passed = Object.entries(env).filter(([name]) => name === "PATH" || name === "SERVABLE_LOG_LEVEL" || name === "SERVABLE_TRACE_DIR" || name.startsWith("OTEL_"));
-  // onnxruntime would send usage reports to its maker.
-  return { ...Object.fromEntries(passed), NODE_ENV: "production", ORT_DISABLE_TELEMETRY: "1" };
 }
 
 /** Starts an engine process and loads the model into it. @throws StatusError `MODEL_LOAD_FAILED`, `ENGINE_TIMEOUT`, `ENGINE_CRASHED` */
@@ -123,7 +117,7 @@ class EngineProcess implements Engine {
   }
 
   #spawn(): void {
-    const child = spawn(process.execPath, [WORKER], { stdio: ["ignore", "inherit", "inherit", "pipe"], env: engineEnvironment(process.env) });
+    const child = spawn(process.execPath, [WORKER], { stdio: ["ignore", "inherit", "inherit", "pipe"], env: childEnvironment(process.env) });
     const socket = child.stdio[3] as Socket;
     const reader = new FrameReader((frame) => this.#settle(frame.id, frame.header as EngineResponse, frame.payload));
     socket.on("data", (chunk: Buffer) => reader.push(chunk));

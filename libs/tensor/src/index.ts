@@ -1,4 +1,5 @@
 export { decodeBytesElements, encodeBytesElements } from "./bytes-codec.ts";
+export { contentsFieldOf, type ContentsField } from "./contents-field.ts";
 export { DATATYPES, elementBytes, isDatatype, isFloat, type Datatype } from "./datatype.ts";
 export { NESTING_DEPTH_MAX, flatten, nest } from "./nesting.ts";
 export { ELEMENTS_MAX, elementCount, fitsShape } from "./shape.ts";

@@ -1,6 +1,6 @@
 import type { InferParameter, InferTensorContents, ModelInferResponse, ModelInferResponse_InferOutputTensor } from "@servable/contracts/open-inference/grpc_service";
 import { StatusError } from "@servable/errors";
-import { isDatatype, tensorOf, type Datatype, type Tensor } from "@servable/tensor";
+import { contentsFieldOf, isDatatype, tensorOf, type Datatype, type Tensor } from "@servable/tensor";
 import type { WantsBinary } from "./infer-json.ts";
 import { jsonTokens } from "./json-text.ts";
 
@@ -43,32 +43,8 @@ export function outputTensor(response: ModelInferResponse, output: ModelInferRes
 }
 
 function contentsOf(datatype: Datatype, contents: InferTensorContents | undefined): readonly unknown[] {
-  if (contents === undefined) return [];
-  switch (datatype) {
-    case "BOOL":
-      return contents.boolContents;
-    case "INT8":
-    case "INT16":
-    case "INT32":
-      return contents.intContents;
-    case "UINT8":
-    case "UINT16":
-    case "UINT32":
-      return contents.uintContents;
-    case "INT64":
-      return contents.int64Contents;
-    case "UINT64":
-      return contents.uint64Contents;
-    case "FP32":
-      return contents.fp32Contents;
-    case "FP64":
-      return contents.fp64Contents;
-    case "BYTES":
-      return contents.bytesContents;
-    case "FP16":
-    case "BF16":
-      return [];
-  }
+  const field = contentsFieldOf(datatype);
+  return contents === undefined || field === undefined ? [] : contents[field];
 }
 
 function parameterEntries(parameters: Readonly<Record<string, InferParameter>>): string[] {

@@ -68,21 +68,22 @@ export function createInference({ router, balancer, replicas, usage }: Inference
     }
   };
 
-  const inferUnmeasured: Inference["inferUnmeasured"] = async (request, caller) => {
-    const reference = peekInfer(request);
+  const run = async (reference: ReturnType<typeof peekInfer>, request: Uint8Array, caller: Caller): Promise<Uint8Array> => {
     const { addresses } = await router.find(caller.identity.project, reference, caller.signal);
     return forward(addresses, reference.sequence, "ModelInfer", request, caller);
   };
 
   return {
-    inferUnmeasured,
-    infer: (request, caller) =>
-      usage.measure("ModelInfer", peekInfer(request), caller, async (meter) => {
+    inferUnmeasured: async (request, caller) => run(peekInfer(request), request, caller),
+    async infer(request, caller) {
+      const reference = peekInfer(request);
+      return usage.measure("ModelInfer", reference, caller, async (meter) => {
         meter.addBytes(request.length);
-        const response = await inferUnmeasured(request, caller);
+        const response = await run(reference, request, caller);
         meter.addBytes(response.length);
         return response;
-      }),
+      });
+    },
     async ask(method, reference, request, caller) {
       const { addresses } = await router.find(caller.identity.project, reference, caller.signal);
       return forward(addresses, undefined, method, request, caller);

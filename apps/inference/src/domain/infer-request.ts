@@ -1,7 +1,7 @@
 import { type InferTensorContents, type ModelInferRequest } from "@servable/contracts/open-inference/grpc_service";
 import { StatusError } from "@servable/errors";
 import type { NamedTensor } from "@servable/runtime";
-import { checkByteCount, elementCount, fitsShape, isDatatype, tensorOf, type Datatype } from "@servable/tensor";
+import { checkByteCount, contentsFieldOf, elementCount, fitsShape, isDatatype, tensorOf, type Datatype } from "@servable/tensor";
 import type { Signature } from "./model-config.ts";
 
 /** What the checks need of a model. */
@@ -93,29 +93,7 @@ function fromContents(datatype: Datatype, shape: readonly number[], contents: In
 }
 
 function valuesOf(datatype: Datatype, contents: InferTensorContents): readonly unknown[] {
-  switch (datatype) {
-    case "BOOL":
-      return contents.boolContents;
-    case "INT8":
-    case "INT16":
-    case "INT32":
-      return contents.intContents;
-    case "INT64":
-      return contents.int64Contents;
-    case "UINT8":
-    case "UINT16":
-    case "UINT32":
-      return contents.uintContents;
-    case "UINT64":
-      return contents.uint64Contents;
-    case "FP32":
-      return contents.fp32Contents;
-    case "FP64":
-      return contents.fp64Contents;
-    case "BYTES":
-      return contents.bytesContents;
-    case "FP16":
-    case "BF16":
-      throw new StatusError("DATATYPE_MISMATCH", `${datatype} has no contents field: send it in raw_input_contents`);
-  }
+  const field = contentsFieldOf(datatype);
+  if (field === undefined) throw new StatusError("DATATYPE_MISMATCH", `${datatype} has no contents field: send it in raw_input_contents`);
+  return contents[field];
 }

@@ -47,7 +47,6 @@ function harness() {
       return engine;
     },
     observe: () => {},
-    onChange: () => {},
     drainMs: 60_000,
     retryMs: 60_000,
   });

@@ -20,8 +20,6 @@ export interface RepositoryDeps {
   /** Starts an engine on a file. */
   readonly startEngine: (path: string, spec: VersionSpec, onDown: (message: string) => void) => Promise<Engine>;
   readonly observe: InferObserver;
-  /** Told when states changed. */
-  readonly onChange: () => void;
   readonly drainMs: number;
   /** How long to wait before a FAILED version is tried again. */
   readonly retryMs: number;
@@ -178,7 +176,6 @@ export class ModelRepository {
   }
 
   #notify(): void {
-    this.#deps.onChange();
     for (const wake of [...this.#changed]) wake();
   }
 }

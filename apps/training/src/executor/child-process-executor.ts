@@ -1,5 +1,6 @@
 import { fork, type ChildProcess } from "node:child_process";
 import { fileURLToPath } from "node:url";
+import { childEnvironment, type Env } from "@servable/config";
 import { activeTraceparent } from "@servable/telemetry";
 import type { AttemptOutcome, JobExecutor } from "../domain/job-executor.ts";
 import type { ParentMessage, WorkerMessage } from "../worker/worker-protocol.ts";
@@ -9,7 +10,7 @@ export interface ChildProcessExecutorOptions {
   /** How long a process may take to stop by itself. */
   readonly cancelGraceMs: number;
   /** Environment of this process; the parts that a trainer may know are passed on. */
-  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly env: Env;
   /** The program. @default worker/trainer-worker.ts */
   readonly workerPath?: string | undefined;
 }
@@ -69,8 +70,7 @@ function send(child: ChildProcess, message: ParentMessage): void {
   if (child.connected) child.send(message, () => {});
 }
 
-function environmentOf(env: Readonly<Record<string, string | undefined>>): Record<string, string> {
-  const passed = Object.entries(env).filter(([name, value]) => value !== undefined && (name === "PATH" || name === "SERVABLE_LOG_LEVEL" || name === "SERVABLE_TRACE_DIR" || name.startsWith("OTEL_")));
+function environmentOf(env: Env): Record<string, string> {
   const traceparent = activeTraceparent();
-  return { ...(Object.fromEntries(passed) as Record<string, string>), NODE_ENV: "production", ORT_DISABLE_TELEMETRY: "1", ...(traceparent === undefined ? {} : { TRACEPARENT: traceparent }) };
+  return { ...childEnvironment(env), ...(traceparent === undefined ? {} : { TRACEPARENT: traceparent }) };
 }
