@@ -1,1 +1,1 @@
-export {};
+export { classify, parseLabels, type ClassificationOptions } from "./classification.ts";
