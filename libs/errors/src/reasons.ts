@@ -89,6 +89,13 @@ export const REASONS = {
   ENGINE_TIMEOUT: { code: "DEADLINE_EXCEEDED", retry: false, help: "The run took longer than allowed and was stopped." },
   REPLICA_UNAVAILABLE: { code: "UNAVAILABLE", retry: true, help: "No inference replica answers: call again shortly." },
 
+  // Ready-made tasks.
+  TASK_NOT_DECLARED: { code: "FAILED_PRECONDITION", retry: false, help: "The model's servable.yaml declares another task, or the model has none: see the guide to ready-made tasks." },
+  TASK_MANIFEST_INVALID: { code: "INVALID_ARGUMENT", retry: false, help: "Correct the field of servable.yaml that the message names." },
+  TOKENIZER_INVALID: { code: "FAILED_PRECONDITION", retry: false, help: "The version's tokenizer.json cannot be used; the message says why." },
+  IMAGE_INVALID: { code: "INVALID_ARGUMENT", retry: false, help: "Send a whole picture as JPEG, PNG, WebP, GIF, TIFF, AVIF or BMP within the limits that the message names." },
+  AUDIO_INVALID: { code: "INVALID_ARGUMENT", retry: false, help: "Send a whole WAV file (PCM or float) within the limits that the message names." },
+
   // Data sets and training.
   DATASET_MALFORMED: { code: "INVALID_ARGUMENT", retry: false, help: "Correct the line that the message names, then upload again; nothing was kept." },
   DATASET_TOO_LARGE: { code: "RESOURCE_EXHAUSTED", retry: false, help: "Upload a smaller data set, or raise the limit that the message names." },

@@ -1,1 +1,1 @@
-export {};
+export { createTokenizer, type EncodeOptions, type EncodedBatch, type EncodedText, type Tokenizer } from "./tokenizer.ts";
