@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
 import { StatusError, type Reason } from "@servable/errors";
-import { checkEtag, checkId, decodePageToken, encodePageToken, etagOf, formatName, pageOf, pageSizeOf, parseName } from "./index.ts";
+import { checkEtag, checkId, checkServedName, decodePageToken, encodePageToken, etagOf, formatName, pageOf, pageSizeOf, parseName } from "./index.ts";
 
 const reason = (want: Reason) => (error: unknown) => error instanceof StatusError && error.reason === want;
 const MODEL = "projects/{project}/models/{model}";
@@ -17,6 +17,14 @@ describe("resource names", () => {
     it(`refuse "${name}" and say the form`, () => {
       assert.throws(() => parseName(MODEL, name), (error: unknown) => reason("RESOURCE_NAME_INVALID")(error) && (error as Error).message.includes(MODEL));
     });
+  }
+
+  for (const name of ["simple", "onnx_INT32", "v2.1", "nop_TYPE_FP32_-1,-1", "A".repeat(128)]) {
+    it(`serve a model under the name "${name}"`, () => assert.equal(checkServedName("model_id", name), name));
+  }
+
+  for (const name of ["", ".", "..", "-a", "a/b", "a:b", "a b", "a".repeat(129), "ä"]) {
+    it(`serve no model under the name "${name}"`, () => assert.throws(() => checkServedName("model_id", name), reason("FIELD_INVALID")));
   }
 
   for (const id of ["", "A", "-a", "a/b", "a".repeat(64), "ä"]) {

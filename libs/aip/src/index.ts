@@ -1,3 +1,3 @@
 export { checkEtag, etagOf } from "./etag.ts";
 export { PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX, decodePageToken, encodePageToken, pageOf, pageSizeOf } from "./page.ts";
-export { checkId, checkLabels, checkText, formatName, parseName } from "./resource-name.ts";
+export { checkId, checkServedName, checkLabels, checkText, formatName, parseName } from "./resource-name.ts";

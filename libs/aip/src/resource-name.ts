@@ -34,6 +34,21 @@ export function checkId(field: string, id: string): string {
   return id;
 }
 
+const SERVED_NAME = /^[A-Za-z0-9][A-Za-z0-9._,-]{0,127}$/;
+
+/**
+ * Checks an id that inference callers say as a model's name. Model repositories of other servers know no rule but that of
+ * folders, so capitals, dots, commas and long names are taken too.
+ *
+ * @throws StatusError `FIELD_INVALID` naming the field
+ */
+export function checkServedName(field: string, name: string): string {
+  if (!SERVED_NAME.test(name)) {
+    throw new StatusError("FIELD_INVALID", `${field}="${name.slice(0, 200)}" must be 1 to 128 of letters, digits, ".", "_", "," and "-", beginning with a letter or digit`, { metadata: { field } });
+  }
+  return name;
+}
+
 /** Checks the length of a text. @throws StatusError `FIELD_INVALID` naming the field */
 export function checkText(field: string, text: string, charactersMax: number): string {
   if (text.length > charactersMax) throw new StatusError("FIELD_INVALID", `${field} has ${text.length} characters, at most ${charactersMax} are allowed`, { metadata: { field } });

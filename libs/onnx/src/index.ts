@@ -10,3 +10,4 @@ export { concat, expandLike, gather, reshape, transpose } from "./ops/shape.ts";
 export { printModel } from "./print.ts";
 export { readModel } from "./read.ts";
 export { signatureOf, type ModelSignature, type TensorSpec } from "./signature.ts";
+export { readTensorProto, tensorOfProto, type NamedTensorProto } from "./tensor-proto.ts";

@@ -1,5 +1,6 @@
 export { testDatabases, type TestDatabase } from "./databases.ts";
 export { startPostgres, type TestPostgres } from "./postgres.ts";
+export { seededRandom, type SeededRandom } from "./seeded-random.ts";
 export { sharedAsset, skipWithout } from "./shared-assets.ts";
 export { tempDir } from "./temp-dir.ts";
 export { addSubModel, identityModel } from "./fixtures/triton-models.ts";

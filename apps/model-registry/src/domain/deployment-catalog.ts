@@ -1,4 +1,4 @@
-import { checkEtag, checkId, etagOf, formatName, parseName } from "@servable/aip";
+import { checkEtag, checkServedName, etagOf, formatName, parseName } from "@servable/aip";
 import { StatusError } from "@servable/errors";
 import { ALIAS, MODEL, appendEvent, checkServingConfig, stateWrong, type CatalogDeps } from "./model-catalog.ts";
 import type { DeploymentRecord, VersionPolicyRecord, VersionRecord } from "./records.ts";
@@ -32,7 +32,7 @@ export class DeploymentCatalog {
     }
     const now = this.#deps.now();
     const deployment: DeploymentRecord = {
-      name: formatName(DEPLOYMENT, { project, deployment: checkId("deployment_id", id) }),
+      name: formatName(DEPLOYMENT, { project, deployment: checkServedName("deployment_id", id) }),
       project,
       model: modelName,
       ...checkFields(fields),

@@ -1,4 +1,4 @@
-import { checkEtag, checkId, checkLabels, checkText, etagOf, formatName, parseName } from "@servable/aip";
+import { checkEtag, checkId, checkServedName, checkLabels, checkText, etagOf, formatName, parseName } from "@servable/aip";
 import { StatusError } from "@servable/errors";
 import type { ChangeSignal } from "@servable/storage";
 import type { AliasRecord, LineageRecord, ModelRecord, VersionRecord } from "./records.ts";
@@ -42,7 +42,7 @@ export class ModelCatalog {
     const { project } = parseName("projects/{project}", parent, "parent");
     const now = this.#deps.now();
     const model: ModelRecord = {
-      name: formatName(MODEL, { project, model: checkId("model_id", id) }),
+      name: formatName(MODEL, { project, model: checkServedName("model_id", id) }),
       project,
       displayName: checkText("model.display_name", fields.displayName, 200),
       description: checkText("model.description", fields.description, 10_000),

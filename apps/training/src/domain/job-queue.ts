@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { rm } from "node:fs/promises";
-import { checkId, formatName, parseName } from "@servable/aip";
+import { checkId, checkServedName, formatName, parseName } from "@servable/aip";
 import type { Identity } from "@servable/auth";
 import { StatusError } from "@servable/errors";
 import { datasetNotFound } from "./dataset-catalog.ts";
@@ -186,7 +186,7 @@ export class JobQueue implements AsyncDisposable {
 function checkReferences(draft: JobDraft, project: string): void {
   const dataset = parseName("projects/{project}/datasets/{dataset}", draft.dataset, "training_job.dataset");
   const model = parseName("projects/{project}/models/{model}", draft.model, "training_job.model");
-  checkId("training_job.model", model.model);
+  checkServedName("training_job.model", model.model);
   for (const [field, other] of [["training_job.dataset", dataset.project], ["training_job.model", model.project]] as const) {
     if (other !== project) throw new StatusError("FIELD_INVALID", `${field} is of projects/${other}, it must be of projects/${project} as the job`, { metadata: { field } });
   }

@@ -28,7 +28,7 @@ export declare type CreateModelRequest = Message<"servable.registry.v1.CreateMod
   parent: string;
 
   /**
-   * The last part of the name: 1 to 63 of a-z, 0-9, "-" and "_", beginning with a letter or digit.
+   * The last part of the name: 1 to 128 of letters, digits, ".", "_", "," and "-", beginning with a letter or digit.
    *
    * @generated from field: string model_id = 2;
    */
