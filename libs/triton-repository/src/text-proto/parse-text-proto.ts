@@ -71,7 +71,7 @@ class Parser {
     const colon = this.#takeSymbol(":");
     const isMessage = this.#next.kind === "symbol" && (this.#next.text === "{" || this.#next.text === "<");
     const isList = this.#next.kind === "symbol" && this.#next.text === "[";
-    if (!colon && !(isMessage || (isList && messageOf(field) !== undefined))) throw textError(this.#source, this.#next, path, `":" is missing before ${shown(this.#next)}`);
+    if (!colon && !(isMessage || (isList && (field.message !== undefined || field.fieldKind === "map")))) throw textError(this.#source, this.#next, path, `":" is missing before ${shown(this.#next)}`);
     if (!isList) return this.#parseValue(message, field, path, depth);
     if (!repeated) throw textError(this.#source, this.#next, path, "takes one value, not a list");
     this.#take();
@@ -158,10 +158,6 @@ class Parser {
     this.#take();
     return true;
   }
-}
-
-function messageOf(field: DescField): DescMessage | undefined {
-  return field.message;
 }
 
 function shown(token: TextToken): string {

@@ -26,6 +26,7 @@ describe("protobuf text format", () => {
       parameters { key: "a" value: { string_value: "b\\n\\x41\\101\\u00e9" } }
       parameters: [ { value { string_value: "no key" } key: "c" } , { key: "d" } ];
       version_policy: { all { }}
+      cc_model_filenames [ { key: "9.0" value: "h100.onnx" } ]
     `);
 
     assert.deepEqual([config.name, config.platform, config.maxBatchSize], ["resnet", "onnxruntime_onnx", 16]);
@@ -37,6 +38,7 @@ describe("protobuf text format", () => {
     assert.equal(config.schedulingChoice.value.priorityQueuePolicy["1"]?.allowTimeoutOverride, true);
     assert.deepEqual(Object.entries(config.parameters).map(([key, { stringValue }]) => [key, stringValue]), [["a", "b\nAAé"], ["c", "no key"], ["d", ""]]);
     assert.equal(config.versionPolicy?.policyChoice.case, "all");
+    assert.deepEqual(config.ccModelFilenames, { "9.0": "h100.onnx" });
   });
 
   const numbers = [
