@@ -6,8 +6,11 @@ export interface Tolerance {
   readonly absolute: number;
 }
 
-/** What the ONNX backend tests allow (onnx/backend/test/loader): a kernel may sum in another order. */
+/** The relative part is what the ONNX backend tests allow; a kernel may sum in another order. */
 export const NODE_TEST_TOLERANCE: Tolerance = { relative: 1e-3, absolute: 1e-7 };
+
+/** Where terms cancel, as in Fourier transforms, an error is measured by the largest value of the tensor. */
+const CANCELLATION = 2e-6;
 
 /** Halves have 11 and 8 bits of precision: neighbours differ by more than the tests' own tolerance. */
 const HALF_TOLERANCE: Readonly<Record<string, Tolerance>> = { FP16: { relative: 2e-3, absolute: 1e-3 }, BF16: { relative: 1.6e-2, absolute: 1e-2 } };
@@ -17,10 +20,17 @@ export function differenceOf(got: Tensor | undefined, want: Tensor, tolerance: T
   if (got === undefined) return "is missing";
   if (got.datatype !== want.datatype) return `is ${got.datatype}, not ${want.datatype}`;
   if (got.shape.join() !== want.shape.join()) return `has the shape [${got.shape.join(",")}], not [${want.shape.join(",")}]`;
-  const allowed = HALF_TOLERANCE[want.datatype] ?? tolerance;
   const [ours, theirs] = [elementsOf(got), elementsOf(want)];
-  const index = ours.findIndex((value, at) => !isClose(value, theirs[at] as ElementValue, isFloat(want.datatype) ? allowed : { relative: 0, absolute: 0 }));
+  const allowed = isFloat(want.datatype) ? scaled(HALF_TOLERANCE[want.datatype] ?? tolerance, theirs as number[]) : EXACT;
+  const index = ours.findIndex((value, at) => !isClose(value, theirs[at] as ElementValue, allowed));
   return index === -1 ? undefined : `[${index}] is ${printed(ours[index])}, not ${printed(theirs[index])}`;
+}
+
+const EXACT: Tolerance = { relative: 0, absolute: 0 };
+
+function scaled({ relative, absolute }: Tolerance, values: readonly number[]): Tolerance {
+  const largest = values.reduce((max, value) => (Number.isFinite(value) ? Math.max(max, Math.abs(value)) : max), 0);
+  return { relative, absolute: absolute + CANCELLATION * largest };
 }
 
 function isClose(got: ElementValue, want: ElementValue, { relative, absolute }: Tolerance): boolean {
