@@ -1,5 +1,6 @@
 import { readEnv, type Env } from "@servable/config";
 import { openDataDir, readOrCreateSecret } from "@servable/storage";
+import type { TraceSettingValues } from "./domain/trace-settings.ts";
 
 /** Settings of an inference replica. */
 export interface InferenceConfig {
@@ -21,6 +22,8 @@ export interface InferenceConfig {
   readonly runMsMax: number;
   /** How long requests in flight may go on when a version is unloaded. */
   readonly drainMs: number;
+  /** What the trace settings are until somebody changes them. */
+  readonly traceDefaults: TraceSettingValues;
 }
 
 /** Reads SERVABLE_… variables; makes the data directory. @throws StatusError `CONFIG_INVALID`, `DATA_DIR_NEWER`, `DATA_DIR_UNUSABLE` */
@@ -39,5 +42,14 @@ export function readConfig(env: Env): InferenceConfig {
     intraOpThreads: read.int("SERVABLE_INTRA_OP_THREADS", 1, { min: 1, max: 256 }),
     runMsMax: read.durationMs("SERVABLE_RUN_TIMEOUT", 60_000),
     drainMs: read.durationMs("SERVABLE_DRAIN", 5_000),
+    traceDefaults: traceDefaultsOf(env),
   };
+}
+
+/** Traces are on where something takes them: a file, a folder of spans or a collector. */
+function traceDefaultsOf(env: Env): TraceSettingValues {
+  const read = readEnv(env);
+  const file = read.string("SERVABLE_TRACE_FILE", "");
+  const isTaken = [file, ...["SERVABLE_TRACE_DIR", "OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"].map((name) => read.string(name, ""))].some((value) => value !== "");
+  return { trace_file: file, trace_level: [isTaken ? "TIMESTAMPS" : "OFF"], trace_rate: "1", trace_count: "-1", log_frequency: "0", trace_mode: file === "" ? "opentelemetry" : "triton" };
 }

@@ -10,6 +10,8 @@ import type { InferenceConfig } from "./config.ts";
 import { ModelRepository } from "./domain/model-repository.ts";
 import { RegistryFollower } from "./domain/registry-follower.ts";
 import { RepositoryControl } from "./domain/repository-control.ts";
+import { SharedMemory } from "./domain/shared-memory.ts";
+import { TraceSettings } from "./domain/trace-settings.ts";
 import { recordCall, recordEngineCrash, recordInference } from "./events.ts";
 import { grpcInferenceService } from "./rpc/grpc-inference-service.ts";
 import { replicaService } from "./rpc/replica-service.ts";
@@ -49,13 +51,15 @@ export async function startServer(config: InferenceConfig): Promise<InferenceSer
     drainMs: config.drainMs,
     retryMs: RETRY_MS,
   });
+  const sharedMemory = new SharedMemory();
+  const traces = new TraceSettings(config.traceDefaults);
   const control = new RepositoryControl(deployments, models, repository);
   const startTimeMs = Date.now();
   let isConnected = (): boolean => false;
   const server = await startGrpcServer({
     address: config.listen,
     services: [
-      grpcInferenceService({ repository, control, serverName: config.serverName, serverVersion: VERSION }),
+      grpcInferenceService({ repository, control, sharedMemory, traces, serverName: config.serverName, serverVersion: VERSION }),
       replicaService({ repository, replicaId: config.replicaId, startTimeMs, registryConnected: () => isConnected() }),
     ],
     authenticate: internalAuthenticator(config.internalToken),
@@ -77,6 +81,7 @@ export async function startServer(config: InferenceConfig): Promise<InferenceSer
       await follower[Symbol.asyncDispose]();
       await server[Symbol.asyncDispose]();
       await repository.close();
+      sharedMemory[Symbol.dispose]();
       channel.close();
     },
   };

@@ -4,3 +4,5 @@ export { once } from "./once.ts";
 export { runService, type RunningService } from "./run-service.ts";
 export { startTelemetry, type Telemetry, type TelemetryOptions } from "./setup.ts";
 export { activeTraceparent, contextOf, withSpan } from "./span.ts";
+export { currentLogLevels, setLogLevels, type LogLevels } from "./log-levels.ts";
+export { setTraceSampling, type TraceSampling } from "./trace-sampling.ts";

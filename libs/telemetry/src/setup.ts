@@ -19,6 +19,7 @@ import { readEnv, type Env } from "@servable/config";
 import { StatusError } from "@servable/errors";
 import { FileSpanExporter } from "./file-span-exporter.ts";
 import { startMetricsServer, type MetricsServer } from "./metrics-server.ts";
+import { switchable } from "./trace-sampling.ts";
 
 /** How long spans wait before they are written to a trace file: short, since people look at once. */
 const FILE_DELAY_MS = 100;
@@ -99,5 +100,5 @@ function samplerOf(name: string, argument: string): Sampler {
       metadata: { variable: "OTEL_TRACES_SAMPLER" },
     });
   }
-  return name.startsWith("parentbased_") ? new ParentBasedSampler({ root: root() }) : root();
+  return name.startsWith("parentbased_") ? new ParentBasedSampler({ root: switchable(root()) }) : root();
 }

@@ -8,12 +8,16 @@ import type { LoadedModel } from "../domain/loaded-model.ts";
 import { PLATFORM, type TensorSpec } from "../domain/model-config.ts";
 import type { ModelRepository } from "../domain/model-repository.ts";
 import type { RepositoryControl } from "../domain/repository-control.ts";
+import type { SharedMemory } from "../domain/shared-memory.ts";
+import type { TraceSettings } from "../domain/trace-settings.ts";
+import { settingsHandlers } from "./settings-handlers.ts";
+import { sharedMemoryHandlers } from "./shared-memory-handlers.ts";
 
 /** Extensions of the protocol that are served; clients read this list. */
-export const EXTENSIONS = ["model_repository", "model_repository(unload_dependents)", "model_configuration", "statistics", "binary_tensor_data", "parameters"];
+export const EXTENSIONS = ["model_repository", "model_repository(unload_dependents)", "model_configuration", "statistics", "binary_tensor_data", "parameters", "trace", "logging"];
 
 /** inference.GRPCInferenceService over the models of this replica. */
-export function grpcInferenceService({ repository, control, serverName, serverVersion }: { repository: ModelRepository; control: RepositoryControl; serverName: string; serverVersion: string }): ServiceRegistration {
+export function grpcInferenceService({ repository, control, sharedMemory, traces, serverName, serverVersion }: { repository: ModelRepository; control: RepositoryControl; sharedMemory: SharedMemory; traces: TraceSettings; serverName: string; serverVersion: string }): ServiceRegistration {
   const resolve = (identity: Identity | undefined, name: string, version: string): LoadedModel => {
     requireRole(identity, "user");
     if (name === "") throw new StatusError("FIELD_REQUIRED", "model_name must be specified", { metadata: { field: "model_name" } });
@@ -32,10 +36,6 @@ export function grpcInferenceService({ repository, control, serverName, serverVe
       rawOutputContents: outputs.map(({ data }) => data),
     };
   };
-  const unserved = (what: string) => (): never => {
-    throw new StatusError("UNIMPLEMENTED", `${what} is not served by this version of Servable`);
-  };
-
   return implement(GRPCInferenceService, {
     serverLive: () => ({ live: true }),
     serverReady: () => ({ ready: true }),
@@ -87,14 +87,8 @@ export function grpcInferenceService({ repository, control, serverName, serverVe
       await control.unload(identity, name, signal);
       return { modelName: name, isUnloaded: true };
     },
-    systemSharedMemoryStatus: () => ({ regions: {} }),
-    systemSharedMemoryRegister: unserved("system shared memory"),
-    systemSharedMemoryUnregister: () => ({}),
-    cudaSharedMemoryStatus: () => ({ regions: {} }),
-    cudaSharedMemoryRegister: unserved("CUDA shared memory"),
-    cudaSharedMemoryUnregister: () => ({}),
-    traceSetting: unserved("the trace setting (use OTEL_TRACES_SAMPLER)"),
-    logSettings: unserved("the log setting (use SERVABLE_LOG_LEVEL)"),
+    ...sharedMemoryHandlers(sharedMemory),
+    ...settingsHandlers({ repository, traces }),
   });
 }
 

@@ -1,0 +1,150 @@
+// System shared memory: a caller on this machine names a POSIX shared memory object once and from then on says "the tensor
+// lies there". On Linux such an object is a file, so that opening, reading and writing need nothing native.
+//
+// I1: no byte outside a registered region is read or written, whatever offset and size a request says.
+// I2: regions belong to a project; their names mean nothing to another one.
+
+import { closeSync, constants, fstatSync, openSync, readSync, writeSync } from "node:fs";
+import { join } from "node:path";
+import { StatusError } from "@servable/errors";
+
+/** Where Linux keeps POSIX shared memory objects. */
+const SHARED_MEMORY_DIR = "/dev/shm";
+/** Regions of one project. */
+const REGIONS_MAX = 1_000;
+/** Longest name of a region and of a shared memory object. */
+const NAME_BYTES_MAX = 255;
+/** Bytes of one tensor: beyond it no message could carry it either. */
+const PART_BYTES_MAX = 2 ** 31 - 1;
+
+/** A registered piece of a shared memory object. */
+export interface SharedMemoryRegion {
+  readonly name: string;
+  /** The object's name as shm_open() takes it, e.g. "/input_data". */
+  readonly key: string;
+  /** Where the region begins in the object. */
+  readonly offset: number;
+  readonly byteSize: number;
+}
+
+/** Where a tensor lies within a region. */
+export interface SharedMemoryPart {
+  readonly region: string;
+  readonly offset: number;
+  readonly byteSize: number;
+}
+
+/** The regions that callers have registered with this process. */
+export class SharedMemory implements Disposable {
+  readonly #directory: string;
+  readonly #regions = new Map<string, Map<string, SharedMemoryRegion & { readonly fd: number }>>();
+
+  constructor(directory = SHARED_MEMORY_DIR) {
+    this.#directory = directory;
+  }
+
+  /** @throws StatusError `SHARED_MEMORY_UNUSABLE`, `FIELD_INVALID`, `ALREADY_EXISTS`, in the words that stock clients look for */
+  register(project: string, { name, key, offset, byteSize }: SharedMemoryRegion): void {
+    const regions = this.#of(project);
+    if (name === "" || Buffer.byteLength(name) > NAME_BYTES_MAX) throw new StatusError("FIELD_INVALID", `the name of a shared memory region must have 1 to ${NAME_BYTES_MAX} bytes`, { metadata: { field: "name" } });
+    if (regions.has(name)) throw new StatusError("ALREADY_EXISTS", `shared memory region '${name}' already in manager: unregister it first`, { metadata: { region: name } });
+    if (regions.size >= REGIONS_MAX) throw new StatusError("FIELD_INVALID", `a project may register ${REGIONS_MAX} shared memory regions: unregister those that are no longer used`);
+    const fd = this.#open(key);
+    const { size } = fstatSync(fd);
+    // Negative numbers come from fields beyond 2^63.
+    if (byteSize < 1 || offset < 0 || offset + byteSize > size) {
+      closeSync(fd);
+      throw new StatusError("FIELD_INVALID", `failed to register shared memory region '${name}': invalid args: offset ${offset} and byte_size ${byteSize} do not lie within the ${size} bytes of '${key}'`, { metadata: { region: name } });
+    }
+    regions.set(name, { name, key, offset, byteSize, fd });
+  }
+
+  /** The named region, or all of them. @throws StatusError `SHARED_MEMORY_UNKNOWN` */
+  status(project: string, name: string): SharedMemoryRegion[] {
+    const regions = this.#of(project);
+    if (name === "") return [...regions.values()];
+    const region = regions.get(name);
+    if (region === undefined) throw new StatusError("SHARED_MEMORY_UNKNOWN", `Unable to find system shared memory region: '${name}'`, { metadata: { region: name } });
+    return [region];
+  }
+
+  /** Forgets the named region, or all of them; one that is not there is fine. */
+  unregister(project: string, name: string): void {
+    const regions = this.#of(project);
+    for (const [each, { fd }] of regions) {
+      if (name !== "" && name !== each) continue;
+      closeSync(fd);
+      regions.delete(each);
+    }
+  }
+
+  /** A copy of a part's bytes. @throws StatusError `SHARED_MEMORY_UNKNOWN`, `FIELD_INVALID`, `SHARED_MEMORY_UNUSABLE` */
+  read(project: string, part: SharedMemoryPart): Uint8Array {
+    const { fd, key, position } = this.#locate(project, part);
+    // Its own memory: tensors are looked at as numbers, which need alignment.
+    const bytes = new Uint8Array(part.byteSize);
+    for (let done = 0; done < bytes.length; ) {
+      const count = readSync(fd, bytes, done, bytes.length - done, position + done);
+      if (count === 0) throw new StatusError("SHARED_MEMORY_UNUSABLE", `shared memory region '${part.region}' has shrunk: '${key}' no longer has the registered bytes`, { metadata: { region: part.region } });
+      done += count;
+    }
+    return bytes;
+  }
+
+  /** Writes a tensor into a part. @throws StatusError as `read`, and when the part is too small */
+  write(project: string, part: SharedMemoryPart, data: Uint8Array, output: string): void {
+    const { fd, key, position } = this.#locate(project, part);
+    if (data.length > part.byteSize) {
+      throw new StatusError("FIELD_INVALID", `shared memory size specified with the request for output '${output}' (${part.byteSize} bytes) should be at least ${data.length} bytes to hold the results`, { metadata: { output } });
+    }
+    // Writing behind the end would make the object grow.
+    if (position + data.length > fstatSync(fd).size) throw new StatusError("SHARED_MEMORY_UNUSABLE", `shared memory region '${part.region}' has shrunk: '${key}' no longer has the registered bytes`, { metadata: { region: part.region } });
+    for (let done = 0; done < data.length; ) done += writeSync(fd, data, done, data.length - done, position + done);
+  }
+
+  /** Checks that a part lies within its region, before anything is run for it. */
+  check(project: string, part: SharedMemoryPart): void {
+    this.#locate(project, part);
+  }
+
+  [Symbol.dispose](): void {
+    for (const project of this.#regions.keys()) this.unregister(project, "");
+  }
+
+  #of(project: string): Map<string, SharedMemoryRegion & { readonly fd: number }> {
+    const regions = this.#regions.get(project) ?? new Map<string, SharedMemoryRegion & { readonly fd: number }>();
+    this.#regions.set(project, regions);
+    return regions;
+  }
+
+  /** I1 */
+  #locate(project: string, { region: name, offset, byteSize }: SharedMemoryPart): { fd: number; key: string; position: number } {
+    const region = this.#of(project).get(name);
+    if (region === undefined) throw new StatusError("SHARED_MEMORY_UNKNOWN", `Unable to find shared memory region: '${name}'`, { metadata: { region: name } });
+    if (offset < 0 || offset > region.byteSize) throw new StatusError("FIELD_INVALID", `Invalid offset for shared memory region: '${name}': ${offset} of ${region.byteSize} bytes`, { metadata: { region: name } });
+    if (byteSize < 0 || byteSize > PART_BYTES_MAX || offset + byteSize > region.byteSize) {
+      throw new StatusError("FIELD_INVALID", `Invalid offset + byte size for shared memory region: '${name}': ${offset} + ${byteSize} of ${region.byteSize} bytes`, { metadata: { region: name } });
+    }
+    return { fd: region.fd, key: region.key, position: region.offset + offset };
+  }
+
+  #open(key: string): number {
+    const name = key.replace(/^\//, "");
+    // A path would lead out of the folder of shared memory objects.
+    if (name === "" || name === "." || name === ".." || /[/\0]/.test(name) || Buffer.byteLength(name) > NAME_BYTES_MAX) throw unopened(key, "it is no name of a shared memory object");
+    let fd: number;
+    try {
+      // Links and pipes under such a name are not what the caller says they are; opening a pipe would wait.
+      fd = openSync(join(this.#directory, name), constants.O_RDWR | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+    } catch (error) {
+      throw unopened(key, (error as NodeJS.ErrnoException).code === "EACCES" ? "this service may not read and write it" : "there is none on the machine of this service", error);
+    }
+    if (fstatSync(fd).isFile()) return fd;
+    closeSync(fd);
+    throw unopened(key, "it is no shared memory object");
+  }
+}
+
+function unopened(key: string, why: string, cause?: unknown): StatusError {
+  return new StatusError("SHARED_MEMORY_UNUSABLE", `Unable to open shared memory region: '${key}': ${why}`, { metadata: { field: "key" }, cause });
+}
