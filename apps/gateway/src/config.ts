@@ -27,6 +27,10 @@ export interface GatewayConfig {
   readonly internalToken?: string | undefined;
   /** Largest request over gRPC and HTTP, and largest answer of a replica. */
   readonly messageBytesMax: number;
+  /** Whether callers may name shared memory of this machine; `auto` = only where the gateway listens on loopback alone. */
+  readonly clientSharedMemory: "auto" | "true" | "false";
+  /** Whether callers may load and unload models over the Open Inference Protocol. */
+  readonly modelControl: "explicit" | "none";
 }
 
 /** Reads the settings. @throws StatusError `CONFIG_INVALID` naming the variable */
@@ -46,5 +50,13 @@ export function gatewayConfigFromEnv(env: Env): GatewayConfig {
     trainingAddress: read.string("SERVABLE_TRAINING_ADDRESS", "127.0.0.1:8102"),
     internalToken: read.optional("SERVABLE_INTERNAL_TOKEN"),
     messageBytesMax: read.bytes("SERVABLE_MESSAGE_BYTES_MAX", MESSAGE_BYTES_MAX),
+    clientSharedMemory: read.oneOf("SERVABLE_CLIENT_SHARED_MEMORY", ["auto", "true", "false"], "auto"),
+    modelControl: read.oneOf("SERVABLE_MODEL_CONTROL", ["explicit", "none"], "explicit"),
   });
+}
+
+/** Whether shared memory of callers is served. Only whoever shares the machine can share memory. */
+export function allowsSharedMemory({ clientSharedMemory, host }: Pick<GatewayConfig, "clientSharedMemory" | "host">): boolean {
+  if (clientSharedMemory !== "auto") return clientSharedMemory === "true";
+  return host === "localhost" || host === "::1" || host.startsWith("127.");
 }

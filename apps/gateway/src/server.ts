@@ -5,15 +5,20 @@ import { DeploymentService } from "@servable/contracts/registry/v1/deployment";
 import { createChannel, createClient, startGrpcServer, type Channel } from "@servable/grpc";
 import { errorBody, startHttpServer, type HttpServer } from "@servable/http";
 import { openDataDir, openDatabase, readOrCreateSecret } from "@servable/storage";
-import { createLogger, type Logger } from "@servable/telemetry";
+import { createLogger, setLogLevels, setTraceSampling, type Logger } from "@servable/telemetry";
 import { DEFAULT_PROJECT, bootstrap } from "./bootstrap.ts";
-import type { GatewayConfig } from "./config.ts";
+import { allowsSharedMemory, type GatewayConfig } from "./config.ts";
 import { createAuthenticator, secretOf } from "./domain/authenticator.ts";
+import { createBroadcast } from "./domain/broadcast.ts";
 import { createInference, type InferenceDeps } from "./domain/inference.ts";
 import { createLoadBalancer } from "./domain/load-balancing.ts";
 import { createPredict } from "./domain/predict.ts";
+import type { ProtocolParts } from "./domain/protocol-parts.ts";
+import { createRepositoryQuestions } from "./domain/repository-questions.ts";
 import { createRestInfer } from "./domain/rest-infer.ts";
 import { createRouter } from "./domain/router.ts";
+import { createServiceSettings } from "./domain/service-settings.ts";
+import { createSharedMemoryRegions, withRegisteredRegions, type RegisteredRegions } from "./domain/shared-memory-regions.ts";
 import { createUsageRecorder } from "./domain/usage-recorder.ts";
 import { createEvents, type GatewayEvents } from "./events.ts";
 import { addAuthentication, verifierOf, type Verify } from "./http/http-caller.ts";
@@ -21,10 +26,12 @@ import { modelRepositoryRoutes } from "./http/model-repository.ts";
 import { openInferenceRoutes } from "./http/open-inference.ts";
 import { predictRoutes } from "./http/predict.ts";
 import { resourceRoutes } from "./http/resources.ts";
+import { settingsRoutes } from "./http/settings.ts";
+import { sharedMemoryRoutes } from "./http/shared-memory.ts";
 import { billingService } from "./rpc/billing-service.ts";
 import { controlProxies } from "./rpc/control-proxies.ts";
 import { iamService } from "./rpc/iam-service.ts";
-import { inferenceProxy } from "./rpc/inference-proxy.ts";
+import { inferenceProxy, modelRepositoryAlias } from "./rpc/inference-proxy.ts";
 import { createReplicaChannels } from "./rpc/replica-channels.ts";
 import { createApiKeyStore } from "./store/api-key-store.ts";
 import { createProjectStore } from "./store/project-store.ts";
@@ -94,19 +101,28 @@ export async function startServer(config: GatewayConfig, { logger = createLogger
       onTable: (addresses) => {
         events.tableReceived();
         replicas.retain(addresses, (address) => balancer.outstanding(address) > 0);
+        settings.replicasChanged(addresses);
       },
       onDisconnect: (err) => logger.warn({ event: "registry_unreachable", err, help: "the last routing table stays in use" }),
     }),
   );
-  const deps: InferenceDeps = { router, balancer, replicas, usage };
+  const registeredRegions: RegisteredRegions = new Map();
+  const sharedMemory = allowsSharedMemory(config);
+  const deps: InferenceDeps = { router, balancer, replicas: withRegisteredRegions(replicas, registeredRegions), usage, modelControl: config.modelControl };
   const inference = createInference(deps);
+  const broadcast = createBroadcast({ router, replicas });
+  const settings = createServiceSettings(broadcast, { setTraceSampling, setLogLevels });
+  const regions = createSharedMemoryRegions(broadcast, registeredRegions, sharedMemory);
+  const protocol: ProtocolParts = { server: { name: config.serverName, sharedMemory }, inference, deps, broadcast, questions: createRepositoryQuestions(router, broadcast), regions, settings };
   const verify = verifierOf(authenticator, config.auth === "none" ? OPEN_IDENTITY : undefined);
 
   const http = stack.use(
     await startHttp(config, logger, events, (app) => {
       addAuthentication(app, verify, OPEN_PATHS);
-      openInferenceRoutes(app, { serverName: config.serverName, router, inference, restInfer: createRestInfer(deps, inference) });
-      modelRepositoryRoutes(app, inference);
+      openInferenceRoutes(app, { ...protocol, router, restInfer: createRestInfer(deps, inference) });
+      modelRepositoryRoutes(app, protocol);
+      sharedMemoryRoutes(app, protocol);
+      settingsRoutes(app, protocol);
       predictRoutes(app, { router, predict: createPredict(deps, inference) });
       resourceRoutes(app, router);
     }),
@@ -115,7 +131,7 @@ export async function startServer(config: GatewayConfig, { logger = createLogger
     await startGrpcServer({
       address: `${config.host}:${config.grpcPort}`,
       portVariable: "SERVABLE_GRPC_PORT",
-      services: [inferenceProxy(config.serverName, inference, deps), iamService({ projects, keys, authenticator, now }), billingService(usageStore, usage)],
+      services: [inferenceProxy(protocol), modelRepositoryAlias(protocol), iamService({ projects, keys, authenticator, now }), billingService(usageStore, usage)],
       proxies: controlProxies(registry, training),
       authenticate: grpcAuthentication(verify),
       receiveBytesMax: config.messageBytesMax,

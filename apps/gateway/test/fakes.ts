@@ -67,6 +67,8 @@ export const MODELS: Readonly<Record<string, FakeModel>> = {
 export interface FakeReplica extends AsyncDisposable {
   readonly address: string;
   readonly calls: { method: string; model: string; identity: Identity | undefined; requestId: string; deadline: Date | undefined }[];
+  /** Registered shared memory. */
+  readonly regions: Map<string, { name: string; key: string; offset: bigint; byteSize: bigint }>;
   /** Answers the next calls with this error. */
   failWith: StatusError | undefined;
   /** Holds ModelInfer until the caller goes away. */
@@ -113,6 +115,10 @@ export async function startFakeReplica(onLoad: (method: string, model: string) =
     },
     modelInfer: async (request, context) => {
       note(context, request.modelName);
+      for (const { parameters } of request.inputs) {
+        const region = parameters["shared_memory_region"]?.parameterChoice.value;
+        if (typeof region === "string" && !replica.regions.has(region)) throw new StatusError("SHARED_MEMORY_UNKNOWN", `Unable to find shared memory region: '${region}'`, { metadata: { region } });
+      }
       if (replica.hang) {
         await new Promise((resolve) => context.signal.addEventListener("abort", resolve, { once: true }));
         cancelled.resolve();
@@ -135,17 +141,29 @@ export async function startFakeReplica(onLoad: (method: string, model: string) =
     repositoryIndex: async () => ({ models: Object.keys(MODELS).map((name) => ({ name, version: "1", state: "READY" })) }),
     repositoryModelLoad: async ({ modelName }, context) => (note(context, modelName), onLoad("load", modelName), {}),
     repositoryModelUnload: async ({ modelName }, context) => (note(context, modelName), onLoad("unload", modelName), {}),
-    systemSharedMemoryStatus: unused,
-    systemSharedMemoryRegister: unused,
-    systemSharedMemoryUnregister: unused,
-    cudaSharedMemoryStatus: unused,
-    cudaSharedMemoryRegister: unused,
-    cudaSharedMemoryUnregister: unused,
-    traceSetting: unused,
-    logSettings: unused,
+    systemSharedMemoryStatus: async () => ({ regions: Object.fromEntries(replica.regions) }),
+    systemSharedMemoryRegister: async ({ name, key, offset, byteSize }, context) => {
+      note(context, name);
+      if (replica.regions.has(name)) throw new StatusError("ALREADY_EXISTS", `shared memory region '${name}' already in manager`);
+      replica.regions.set(name, { name, key, offset, byteSize });
+      return {};
+    },
+    systemSharedMemoryUnregister: async ({ name }, context) => {
+      note(context, name);
+      if (name === "") replica.regions.clear();
+      else replica.regions.delete(name);
+      return {};
+    },
+    cudaSharedMemoryStatus: async () => ({}),
+    cudaSharedMemoryRegister: async ({ name }) => {
+      throw new StatusError("FIELD_INVALID", `failed to register shared memory region '${name}': invalid args`);
+    },
+    cudaSharedMemoryUnregister: async () => ({}),
+    traceSetting: async ({ settings, modelName }, context) => (note(context, modelName), { settings: { trace_level: { value: ["OFF"] }, trace_rate: { value: ["1"] }, ...settings } }),
+    logSettings: async ({ settings }, context) => (note(context, ""), { settings: { log_info: { parameterChoice: { case: "boolParam", value: true } }, ...settings } }),
   };
   const server = await startGrpcServer({ address: "127.0.0.1:0", services: [implement(GRPCInferenceService, implementation)], authenticate: internalAuthenticator(TOKEN), drainMs: 100 });
-  const replica: FakeReplica = { address: server.address, calls: [], failWith: undefined, hang: false, cancelled: cancelled.promise, [Symbol.asyncDispose]: () => server[Symbol.asyncDispose]() };
+  const replica: FakeReplica = { address: server.address, calls: [], regions: new Map(), failWith: undefined, hang: false, cancelled: cancelled.promise, [Symbol.asyncDispose]: () => server[Symbol.asyncDispose]() };
   return replica;
 }
 

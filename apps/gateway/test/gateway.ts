@@ -63,6 +63,8 @@ export function testConfig(dataDir: string, registryAddress: string, overrides: 
     trainingAddress: "127.0.0.1:1",
     internalToken: TOKEN,
     messageBytesMax: 1024 * 1024,
+    clientSharedMemory: "auto",
+    modelControl: "explicit",
     ...overrides,
   };
 }

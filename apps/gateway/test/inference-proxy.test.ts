@@ -141,10 +141,6 @@ describe("Open Inference Protocol over gRPC", () => {
 
     assert.equal((await client().modelReady({ name: "echo64" }, withKey())).ready, true);
   });
-
-  it("does not open shared memory to callers", async () => {
-    await assert.rejects(client().systemSharedMemoryRegister({ name: "x", key: "/x" }, withKey()), reason("UNIMPLEMENTED"));
-  });
 });
 
 describe("routing", () => {

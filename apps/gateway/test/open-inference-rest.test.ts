@@ -14,7 +14,7 @@ describe("Open Inference Protocol over REST", () => {
   const simple = { inputs: [input("INPUT0"), input("INPUT1")] };
 
   it("says who it is, with the replicas' extensions", async () => {
-    assert.deepEqual(await (await gateway.http("/v2")).json(), { name: "triton", version: "0.1.0", extensions: ["binary_tensor_data", "model_repository", "statistics"] });
+    assert.deepEqual(await (await gateway.http("/v2")).json(), { name: "triton", version: "0.1.0", extensions: ["binary_tensor_data", "model_repository", "system_shared_memory", "statistics"] });
   });
 
   it("writes 64-bit counters as numbers with all digits", async () => {

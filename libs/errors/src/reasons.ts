@@ -90,6 +90,7 @@ export const REASONS = {
   INFERENCE_FAILED: { code: "INVALID_ARGUMENT", retry: false, help: "onnxruntime refused to run the graph on these inputs; the message holds its words." },
   ENGINE_CRASHED: { code: "UNAVAILABLE", retry: true, help: "The model's engine process died and is started again: call again shortly." },
   ENGINE_TIMEOUT: { code: "DEADLINE_EXCEEDED", retry: false, help: "The run took longer than allowed and was stopped." },
+  MODEL_CONTROL_OFF: { code: "UNAVAILABLE", retry: false, help: "Loading and unloading over the Open Inference Protocol is off: set SERVABLE_MODEL_CONTROL=explicit, or deploy the model." },
   SHARED_MEMORY_UNKNOWN: { code: "NOT_FOUND", retry: false, help: "Register the shared memory region first." },
   SHARED_MEMORY_UNUSABLE: { code: "INTERNAL", retry: false, help: "Create the shared memory object on the machine of the inference service, as large as registered, readable and writable for it." },
   REPLICA_UNAVAILABLE: { code: "UNAVAILABLE", retry: true, help: "No inference replica answers: call again shortly." },

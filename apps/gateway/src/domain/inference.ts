@@ -37,10 +37,12 @@ export interface InferenceDeps {
   readonly balancer: LoadBalancer;
   readonly replicas: ReplicaClient;
   readonly usage: UsageRecorder;
+  /** `none` refuses loads and unloads. */
+  readonly modelControl: "explicit" | "none";
 }
 
 /** Inference over the replicas. */
-export function createInference({ router, balancer, replicas, usage }: InferenceDeps): Inference {
+export function createInference({ router, balancer, replicas, usage, modelControl }: InferenceDeps): Inference {
   const attempt = async (address: string, method: string, request: Uint8Array, caller: Caller): Promise<Uint8Array> => {
     const end = balancer.begin(address);
     try {
@@ -92,6 +94,7 @@ export function createInference({ router, balancer, replicas, usage }: Inference
       return forward(await router.replicas(caller.signal), undefined, method, request, caller);
     },
     async changeRepository(method, model, request, caller) {
+      if (modelControl === "none") throw new StatusError("MODEL_CONTROL_OFF", "explicit model load / unload is not allowed if polling is enabled: set SERVABLE_MODEL_CONTROL=explicit, or deploy the model");
       const addresses = await router.replicas(caller.signal);
       const address = balancer.choose(addresses);
       if (address === undefined) throw unavailable();

@@ -3,6 +3,8 @@ import { StatusError } from "@servable/errors";
 import type { FastifyInstance, FastifyReply, FastifyRequest, HTTPMethods, RouteHandlerMethod } from "fastify";
 import { secretOf, type Authenticator } from "../domain/authenticator.ts";
 import type { Caller } from "../domain/caller.ts";
+import { objectOf } from "../domain/infer-json.ts";
+import { parseLossless } from "../domain/json-text.ts";
 
 declare module "fastify" {
   interface FastifyRequest {
@@ -54,16 +56,34 @@ export function bodyOf(request: FastifyRequest): Uint8Array {
   return request.body instanceof Uint8Array ? request.body : new Uint8Array();
 }
 
+/** The body as a JSON object. Stock clients send no body at all where there is nothing to say. */
+export function jsonBodyOf(request: FastifyRequest): Readonly<Record<string, unknown>> {
+  const body = bodyOf(request);
+  return body.length === 0 ? {} : objectOf(parseLossless(body), "the body");
+}
+
+/** Answers JSON text. */
+export function sendJson(reply: FastifyReply, text: string): FastifyReply {
+  return reply.type("application/json").send(text);
+}
+
 const METHODS: readonly HTTPMethods[] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
 
 /** Serves one method at a path; the others answer 405 naming the right one. */
-export function route(app: FastifyInstance, method: "GET" | "POST", url: string, handler: RouteHandlerMethod): void {
-  app.route({ method, url, handler });
+export function route(app: FastifyInstance, method: "GET" | "POST" | "DELETE", url: string, handler: RouteHandlerMethod): void {
+  routes(app, url, { [method]: handler });
+}
+
+/** Serves several methods at a path; the others answer 405 naming the right ones. */
+export function routes(app: FastifyInstance, url: string, handlers: Partial<Record<"GET" | "POST" | "DELETE", RouteHandlerMethod>>): void {
+  const served = Object.keys(handlers);
+  for (const [method, handler] of Object.entries(handlers)) app.route({ method, url, handler });
   app.route({
-    method: METHODS.filter((other) => other !== method),
+    method: METHODS.filter((other) => !served.includes(String(other))),
     url,
-    handler: async () => {
-      throw new StatusError("HTTP_METHOD_WRONG", `use ${method} here`);
+    handler: async (_, reply) => {
+      void reply.header("allow", served.join(", "));
+      throw new StatusError("HTTP_METHOD_WRONG", `use ${served.join(" or ")} here`);
     },
   });
 }

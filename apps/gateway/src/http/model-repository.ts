@@ -1,22 +1,21 @@
 import { create, fromBinary, toBinary, type MessageInitShape } from "@bufbuild/protobuf";
 import { requireRole } from "@servable/auth";
-import { RepositoryIndexRequestSchema, RepositoryIndexResponseSchema, RepositoryModelLoadRequestSchema, RepositoryModelUnloadRequestSchema } from "@servable/contracts/open-inference/grpc_service";
+import { RepositoryIndexResponseSchema, RepositoryModelLoadRequestSchema, RepositoryModelUnloadRequestSchema } from "@servable/contracts/open-inference/grpc_service";
 import { StatusError } from "@servable/errors";
 import type { FastifyInstance } from "fastify";
 import { objectOf } from "../domain/infer-json.ts";
-import type { Inference } from "../domain/inference.ts";
-import { parseLossless } from "../domain/json-text.ts";
-import { bodyOf, callerOfRequest, referenceOf, route } from "./http-caller.ts";
+import type { ProtocolParts } from "../domain/protocol-parts.ts";
+import { callerOfRequest, jsonBodyOf, referenceOf, route } from "./http-caller.ts";
 
 type ParameterInits = MessageInitShape<typeof RepositoryModelLoadRequestSchema>["parameters"];
 
 /** Registers the model repository extension: index, load and unload. */
-export function modelRepositoryRoutes(app: FastifyInstance, inference: Inference): void {
+export function modelRepositoryRoutes(app: FastifyInstance, { inference, questions }: Pick<ProtocolParts, "inference" | "questions">): void {
   for (const prefix of ["/v2/repository", "/v2/repository/:repository"]) {
     route(app, "POST", `${prefix}/index`, async (request, reply) => {
-      const { ready = false } = jsonOf(bodyOf(request));
+      const { ready = false } = jsonBodyOf(request);
       if (typeof ready !== "boolean") throw new StatusError("FIELD_INVALID", "Invalid value for 'ready': expected a boolean");
-      const bytes = await inference.askAny("RepositoryIndex", toBinary(RepositoryIndexRequestSchema, create(RepositoryIndexRequestSchema, { ready })), callerOfRequest(request, reply));
+      const bytes = await questions.index(ready, callerOfRequest(request, reply));
       return fromBinary(RepositoryIndexResponseSchema, bytes).models.map(({ name, version, state, reason }) => ({ name, ...(version !== "" && { version }), state, reason }));
     });
     for (const [verb, method, schema] of [
@@ -26,18 +25,13 @@ export function modelRepositoryRoutes(app: FastifyInstance, inference: Inference
       route(app, "POST", `${prefix}/models/:model/${verb}`, async (request, reply) => {
         requireRole(request.identity, "developer");
         const { model: modelName } = referenceOf(request);
-        const parameters = repositoryParameters(objectOf(jsonOf(bodyOf(request))["parameters"] ?? {}, "parameters"));
+        const parameters = repositoryParameters(objectOf(jsonBodyOf(request)["parameters"] ?? {}, "parameters"));
         const message = toBinary(schema, create(schema, { modelName, parameters }));
         await inference.changeRepository(method, modelName, message, callerOfRequest(request, reply));
         return reply.send();
       });
     }
   }
-}
-
-/** Stock clients send no body at all where there is nothing to say. */
-function jsonOf(body: Uint8Array): Readonly<Record<string, unknown>> {
-  return body.length === 0 ? {} : objectOf(parseLossless(body), "the body");
 }
 
 function repositoryParameters(parameters: Readonly<Record<string, unknown>>): NonNullable<ParameterInits> {

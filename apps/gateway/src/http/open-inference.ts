@@ -1,6 +1,6 @@
 // The Open Inference Protocol over REST: each path is the twin of a gRPC call and goes through the same domain.
 
-import { create, fromBinary, toBinary, type DescMessage } from "@bufbuild/protobuf";
+import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import {
   ModelConfigRequestSchema,
   ModelConfigResponseSchema,
@@ -8,18 +8,17 @@ import {
   ModelMetadataResponseSchema,
   ModelReadyRequestSchema,
   ModelReadyResponseSchema,
-  ModelStatisticsRequestSchema,
   ModelStatisticsResponseSchema,
   ServerMetadataResponseSchema,
 } from "@servable/contracts/open-inference/grpc_service";
 import { ModelConfigSchema } from "@servable/contracts/open-inference/model_config";
 import { StatusError } from "@servable/errors";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
-import type { Inference } from "../domain/inference.ts";
 import { messageToJson } from "../domain/message-json.ts";
 import type { RestInfer } from "../domain/rest-infer.ts";
 import type { Router } from "../domain/router.ts";
 import { serverMetadata } from "../domain/server-metadata.ts";
+import type { ProtocolParts } from "../domain/protocol-parts.ts";
 import { sendCompressed } from "./compression.ts";
 import { bodyOf, callerOfRequest, referenceOf, route } from "./http-caller.ts";
 
@@ -27,29 +26,25 @@ import { bodyOf, callerOfRequest, referenceOf, route } from "./http-caller.ts";
 const JSON_LENGTH_HEADER = "inference-header-content-length";
 
 /** Registers the protocol's paths, repository paths excepted. */
-export function openInferenceRoutes(app: FastifyInstance, { serverName, router, inference, restInfer }: { serverName: string; router: Router; inference: Inference; restInfer: RestInfer }): void {
+export function openInferenceRoutes(app: FastifyInstance, { server, router, inference, questions, restInfer }: Pick<ProtocolParts, "server" | "inference" | "questions"> & { router: Router; restInfer: RestInfer }): void {
   const json = (reply: FastifyReply, text: string): FastifyReply => reply.type("application/json").send(text);
 
-  /** Serves what one unary call about a model answers, as JSON. */
-  const ask = (path: string, method: string, input: typeof ModelMetadataRequestSchema | typeof ModelStatisticsRequestSchema, output: DescMessage): void => {
-    for (const url of [`/v2/models/:model${path}`, `/v2/models/:model/versions/:version${path}`]) {
-      route(app, "GET", url, async (request, reply) => {
-        const { model: name, version } = referenceOf(request);
-        const bytes = toBinary(input, create(input, { name, version }));
-        return json(reply, messageToJson(output, fromBinary(output, await inference.ask(method, { model: name, version }, bytes, callerOfRequest(request, reply)))));
-      });
-    }
-  };
-  ask("", "ModelMetadata", ModelMetadataRequestSchema, ModelMetadataResponseSchema);
-  ask("/stats", "ModelStatistics", ModelStatisticsRequestSchema, ModelStatisticsResponseSchema);
-
-  route(app, "GET", "/v2", async (request, reply) => json(reply, messageToJson(ServerMetadataResponseSchema, await serverMetadata(serverName, inference, callerOfRequest(request, reply)))));
+  for (const url of ["/v2/models/:model", "/v2/models/:model/versions/:version"]) {
+    route(app, "GET", url, async (request, reply) => {
+      const { model: name, version } = referenceOf(request);
+      const bytes = toBinary(ModelMetadataRequestSchema, create(ModelMetadataRequestSchema, { name, version }));
+      return json(reply, messageToJson(ModelMetadataResponseSchema, fromBinary(ModelMetadataResponseSchema, await inference.ask("ModelMetadata", { model: name, version }, bytes, callerOfRequest(request, reply)))));
+    });
+  }
+  for (const url of ["/v2/models/stats", "/v2/models/:model/stats", "/v2/models/:model/versions/:version/stats"]) {
+    route(app, "GET", url, async (request, reply) => {
+      const bytes = await questions.statistics(referenceOf(request), callerOfRequest(request, reply));
+      return json(reply, messageToJson(ModelStatisticsResponseSchema, fromBinary(ModelStatisticsResponseSchema, bytes)));
+    });
+  }
+  route(app, "GET", "/v2", async (request, reply) => json(reply, messageToJson(ServerMetadataResponseSchema, await serverMetadata(server, inference, callerOfRequest(request, reply)))));
   route(app, "GET", "/v2/health/live", async () => ({ live: true }));
   route(app, "GET", "/v2/health/ready", async (_, reply) => reply.code(router.ready ? 200 : 503).send({ ready: router.ready }));
-  route(app, "GET", "/v2/models/stats", async (request, reply) => {
-    const bytes = await inference.askAny("ModelStatistics", toBinary(ModelStatisticsRequestSchema, create(ModelStatisticsRequestSchema)), callerOfRequest(request, reply));
-    return json(reply, messageToJson(ModelStatisticsResponseSchema, fromBinary(ModelStatisticsResponseSchema, bytes)));
-  });
   for (const prefix of ["/v2/models/:model", "/v2/models/:model/versions/:version"]) {
     route(app, "GET", `${prefix}/config`, async (request, reply) => {
       const { model: name, version } = referenceOf(request);
