@@ -3,7 +3,7 @@ import { anyPack, anyUnpack } from "@bufbuild/protobuf/wkt";
 import { Metadata, status as GrpcStatus, type ServiceError, type StatusObject } from "@grpc/grpc-js";
 import { ErrorInfoSchema } from "@servable/contracts/google/rpc/error_details";
 import { StatusSchema } from "@servable/contracts/google/rpc/status";
-import { REASONS, StatusError, type Reason, type StatusCode } from "@servable/errors";
+import { REASONS, StatusError, shortened, type Reason, type StatusCode } from "@servable/errors";
 
 const DETAILS_KEY = "grpc-status-details-bin";
 const DOMAIN = "servable.dev";
@@ -28,13 +28,30 @@ const FOREIGN_REASONS: Readonly<Record<StatusCode, Reason>> = {
   UNAUTHENTICATED: "API_KEY_INVALID",
 };
 
+/**
+ * The message travels twice in the trailers, once percent-encoded and once in the details. Clients of gRPC's C core refuse
+ * trailers beyond 8 KiB, and larger ones than 64 KiB end the connection with every other call on it.
+ */
+const MESSAGE_BYTES_ENCODED_MAX = 2_000;
+const METADATA_ENTRIES_MAX = 8;
+const METADATA_CHARACTERS_MAX = 256;
+
 /** The gRPC status of an error: code, message and one ErrorInfo in the standard details trailer. */
 export function toGrpcStatus(error: StatusError): StatusObject {
   const metadata = new Metadata();
-  const info = create(ErrorInfoSchema, { reason: error.reason, domain: DOMAIN, metadata: { ...error.metadata } });
-  const details = create(StatusSchema, { code: GrpcStatus[error.code], message: error.message, details: [anyPack(ErrorInfoSchema, info)] });
+  const message = fitting(error.message);
+  const facts = Object.entries(error.metadata).slice(0, METADATA_ENTRIES_MAX);
+  const info = create(ErrorInfoSchema, { reason: error.reason, domain: DOMAIN, metadata: Object.fromEntries(facts.map(([key, value]) => [key, shortened(value, METADATA_CHARACTERS_MAX).toWellFormed()])) });
+  const details = create(StatusSchema, { code: GrpcStatus[error.code], message, details: [anyPack(ErrorInfoSchema, info)] });
   metadata.set(DETAILS_KEY, Buffer.from(toBinary(StatusSchema, details)));
-  return { code: GrpcStatus[error.code], details: error.message, metadata };
+  return { code: GrpcStatus[error.code], details: message, metadata };
+}
+
+/** The text, shortened until its percent-encoded form fits. */
+function fitting(text: string): string {
+  let fits = text.toWellFormed();
+  for (let charactersMax = MESSAGE_BYTES_ENCODED_MAX; encodeURI(fits).length > MESSAGE_BYTES_ENCODED_MAX; charactersMax /= 2) fits = shortened(fits, charactersMax);
+  return fits;
 }
 
 /**
