@@ -1,5 +1,6 @@
+export { externalDataOf, inlineBytes, isExternal, largeInitializers, moveToFile, tensorBytes, type ExternalData } from "./external-data.ts";
 export { ELEMENT_TYPES, datatypeOf } from "./element-type.ts";
-export type { ModelProto } from "./gen/onnx/onnx_pb.js";
+export { ModelProtoSchema, type ModelProto } from "./gen/onnx/onnx_pb.js";
 export { Graph, GraphError, OPSET, buildModel, type Attribute, type BuildOptions, type Dimension, type GraphNode, type Value } from "./graph.ts";
 export { MODEL_LIMITS, checkLimits, type ModelLimits } from "./limits.ts";
 export { broadcastShapes } from "./ops/broadcast.ts";

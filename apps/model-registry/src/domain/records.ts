@@ -70,7 +70,9 @@ export interface AliasRecord {
 export type VersionPolicyRecord =
   | { readonly kind: "latest"; readonly count: number }
   | { readonly kind: "specific"; readonly versions: readonly number[] }
-  | { readonly kind: "alias"; readonly alias: string };
+  | { readonly kind: "alias"; readonly alias: string }
+  | { readonly kind: "all" }
+  | { readonly kind: "labels"; readonly aliases: readonly string[] };
 
 /** A deployment as it is stored: only what is wanted; what is follows from the replicas' reports. */
 export interface DeploymentRecord {

@@ -21,6 +21,8 @@ export interface PlannedAssignment {
   readonly version: VersionRecord;
   readonly isDefault: boolean;
   readonly etag: string;
+  /** Aliases that point at the version. */
+  readonly aliases: readonly string[];
 }
 
 /** Where one version of a deployment can be called. */
@@ -29,6 +31,8 @@ export interface PlannedRoute {
   readonly version: VersionRecord;
   readonly isDefault: boolean;
   readonly addresses: readonly string[];
+  /** Aliases that point at the version. */
+  readonly aliases: readonly string[];
 }
 
 /** A deployment with what came of it. */
@@ -53,7 +57,8 @@ export interface ServingState {
 /** Reads the lists and computes the state. */
 export async function readServingState(store: RegistryStore, nowMs: number): Promise<ServingState> {
   const sequence = await store.events.newest();
-  const [deployments, replicas, reported] = await Promise.all([store.deployments.all(), store.replicas.live(nowMs), store.replicas.statuses()]);
+  const [deployments, replicas, reported, aliases] = await Promise.all([store.deployments.all(), store.replicas.live(nowMs), store.replicas.statuses(), store.aliases.all()]);
+  const aliasesOf = Map.groupBy(aliases, ({ version }) => version);
   const live = new Map(replicas.map((replica) => [replica.replicaId, replica]));
   const statuses = reported.filter(({ replicaId }) => live.has(replicaId));
   const placement = place(deployments, [...live.keys()]);
@@ -77,10 +82,11 @@ export async function readServingState(store: RegistryStore, nowMs: number): Pro
     for (const version of versions) {
       const etag = assignmentEtag(deployment, version);
       const isDefault = version.number === defaultNumber;
+      const labels = (aliasesOf.get(version.name) ?? []).map(({ name }) => name.slice(name.lastIndexOf("/") + 1));
       const holders = kept.includes(version) ? readyOn(version.number).map(({ replicaId }) => replicaId) : (placement.get(deployment.name) ?? []);
-      for (const replicaId of holders) planned.get(replicaId)?.push({ deployment, version, isDefault, etag });
+      for (const replicaId of holders) planned.get(replicaId)?.push({ deployment, version, isDefault, etag, aliases: labels });
       const addresses = readyOn(version.number).map(({ replicaId }) => live.get(replicaId)?.address ?? "").filter((address) => address !== ""); // I2
-      if (addresses.length > 0) routes.push({ deployment: deployment.name, version, isDefault, addresses });
+      if (addresses.length > 0) routes.push({ deployment: deployment.name, version, isDefault, addresses, aliases: labels });
     }
     views.set(deployment.name, viewOf(deployment, wanted, of, readyNumbers));
   }

@@ -102,6 +102,10 @@ function policyOf(policy: VersionPolicy | undefined): VersionPolicyRecord {
       return { kind: "specific", versions: policy.choice.value.versions.map(Number) };
     case "alias":
       return { kind: "alias", alias: policy.choice.value };
+    case "all":
+      return { kind: "all" };
+    case "labels":
+      return { kind: "labels", aliases: policy.choice.value.aliases };
     default:
       return { kind: "latest", count: policy?.choice.value?.versionCount || 1 };
   }
@@ -110,12 +114,13 @@ function policyOf(policy: VersionPolicy | undefined): VersionPolicyRecord {
 function assignmentSet(state: ServingState, replicaId: string): MessageInitShape<typeof AssignmentSetSchema> {
   return {
     sequence: BigInt(state.sequence),
-    assignments: state.assignments(replicaId).map(({ deployment, version, isDefault, etag }) => ({
+    assignments: state.assignments(replicaId).map(({ deployment, version, isDefault, etag, aliases }) => ({
       deployment: deployment.name,
       modelVersion: versionMessage(version),
       servingConfigJson: deployment.servingConfigJson,
       defaultVersion: isDefault,
       etag,
+      aliases: [...aliases],
     })),
   };
 }
@@ -123,11 +128,12 @@ function assignmentSet(state: ServingState, replicaId: string): MessageInitShape
 function routingTable(state: ServingState): MessageInitShape<typeof RoutingTableSchema> {
   return {
     sequence: BigInt(state.sequence),
-    routes: state.routes.map(({ deployment, version, isDefault, addresses }) => ({
+    routes: state.routes.map(({ deployment, version, isDefault, addresses, aliases }) => ({
       deployment,
       version: BigInt(version.number),
       defaultVersion: isDefault,
       addresses: [...addresses],
+      aliases: [...aliases],
       ...(version.signature === undefined ? {} : { signature: signatureMessage(version.signature) }),
     })),
     replicas: state.replicas.map((replica) => replicaMessage({ ...replica, expireTimeMs: 0 })),

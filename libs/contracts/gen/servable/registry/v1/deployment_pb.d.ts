@@ -184,6 +184,22 @@ export declare type VersionPolicy = Message<"servable.registry.v1.VersionPolicy"
      */
     value: string;
     case: "alias";
+  } | {
+    /**
+     * All of them.
+     *
+     * @generated from field: servable.registry.v1.VersionPolicy.All all = 4;
+     */
+    value: VersionPolicy_All;
+    case: "all";
+  } | {
+    /**
+     * Those that aliases point at.
+     *
+     * @generated from field: servable.registry.v1.VersionPolicy.Labels labels = 5;
+     */
+    value: VersionPolicy_Labels;
+    case: "labels";
   } | { case: undefined; value?: undefined };
 };
 
@@ -232,6 +248,40 @@ export declare type VersionPolicy_Specific = Message<"servable.registry.v1.Versi
  * Use `create(VersionPolicy_SpecificSchema)` to create a new message.
  */
 export declare const VersionPolicy_SpecificSchema: GenMessage<VersionPolicy_Specific>;
+
+/**
+ * Every READY version, at most the newest 32; those that come later too.
+ *
+ * @generated from message servable.registry.v1.VersionPolicy.All
+ */
+export declare type VersionPolicy_All = Message<"servable.registry.v1.VersionPolicy.All"> & {
+};
+
+/**
+ * Describes the message servable.registry.v1.VersionPolicy.All.
+ * Use `create(VersionPolicy_AllSchema)` to create a new message.
+ */
+export declare const VersionPolicy_AllSchema: GenMessage<VersionPolicy_All>;
+
+/**
+ * The versions that aliases point at.
+ *
+ * @generated from message servable.registry.v1.VersionPolicy.Labels
+ */
+export declare type VersionPolicy_Labels = Message<"servable.registry.v1.VersionPolicy.Labels"> & {
+  /**
+   * The aliases, e.g. "stable" and "canary"; at most 32. Callers may say them in place of a version number.
+   *
+   * @generated from field: repeated string aliases = 1;
+   */
+  aliases: string[];
+};
+
+/**
+ * Describes the message servable.registry.v1.VersionPolicy.Labels.
+ * Use `create(VersionPolicy_LabelsSchema)` to create a new message.
+ */
+export declare const VersionPolicy_LabelsSchema: GenMessage<VersionPolicy_Labels>;
 
 /**
  * Asks for a new deployment.
@@ -665,6 +715,13 @@ export declare type Assignment = Message<"servable.registry.v1.Assignment"> & {
    * @generated from field: string etag = 5;
    */
   etag: string;
+
+  /**
+   * Aliases that point at the version; callers may say one in place of the number.
+   *
+   * @generated from field: repeated string aliases = 6;
+   */
+  aliases: string[];
 };
 
 /**
@@ -754,6 +811,13 @@ export declare type Route = Message<"servable.registry.v1.Route"> & {
    * @generated from field: servable.registry.v1.Signature signature = 5;
    */
   signature?: Signature | undefined;
+
+  /**
+   * Aliases that point at the version; callers may say one in place of the number.
+   *
+   * @generated from field: repeated string aliases = 6;
+   */
+  aliases: string[];
 };
 
 /**
