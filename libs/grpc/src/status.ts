@@ -5,7 +5,8 @@ import { ErrorInfoSchema } from "@servable/contracts/google/rpc/error_details";
 import { StatusSchema } from "@servable/contracts/google/rpc/status";
 import { REASONS, StatusError, shortened, type Reason, type StatusCode } from "@servable/errors";
 
-const DETAILS_KEY = "grpc-status-details-bin";
+/** Where the details travel. */
+export const DETAILS_KEY = "grpc-status-details-bin";
 const DOMAIN = "servable.dev";
 
 /** The reason of an error that came without one of ours: of another server, or of the transport itself. */
@@ -54,25 +55,34 @@ function fitting(text: string): string {
   return fits;
 }
 
-/**
- * The error that a call ended with, as the server meant it: reason and metadata out of its ErrorInfo. A status without one
- * gets the reason that fits its code; what the transport says of addresses stays in `cause`.
- */
+/** The error that a grpc-js call ended with, as the server meant it. */
 export function fromGrpcError(error: ServiceError): StatusError {
-  const code = (GrpcStatus[error.code] ?? "UNKNOWN") as StatusCode;
-  const info = errorInfoOf(error);
-  if (info !== undefined && info.reason in REASONS) {
-    return new StatusError(info.reason as Reason, error.details, { metadata: info.metadata, code, cause: error });
-  }
-  if (code === "UNAVAILABLE" && /connection|ECONN|ENOENT|resolution|GOAWAY|transport|drop/i.test(error.details)) {
-    return new StatusError("SERVICE_UNAVAILABLE", "a service that this call needs does not answer: try again shortly", { cause: error });
-  }
-  return new StatusError(FOREIGN_REASONS[code], error.details, { code, cause: error });
+  const details = error.metadata?.get(DETAILS_KEY)[0];
+  return statusErrorOf(error.code, error.details, details instanceof Uint8Array ? details : undefined, error);
 }
 
-function errorInfoOf(error: ServiceError): { reason: string; metadata: Record<string, string> } | undefined {
-  const bytes = error.metadata?.get(DETAILS_KEY)[0];
-  if (!(bytes instanceof Uint8Array)) return undefined;
+/**
+ * A status that came over the wire as an error: reason and metadata out of its ErrorInfo. A status without one gets the
+ * reason that fits its code; what the transport says of addresses stays in `cause`.
+ */
+export function statusErrorOf(code: number, message: string, details: Uint8Array | undefined, cause?: unknown): StatusError {
+  const name = (GrpcStatus[code] ?? "UNKNOWN") as StatusCode;
+  const info = details === undefined ? undefined : errorInfoIn(details);
+  if (info !== undefined && info.reason in REASONS) {
+    return new StatusError(info.reason as Reason, message, { metadata: info.metadata, code: name, cause });
+  }
+  if (name === "UNAVAILABLE" && /connection|ECONN|ENOENT|resolution|GOAWAY|transport|drop/i.test(message)) {
+    return unreachable(cause ?? message);
+  }
+  return new StatusError(FOREIGN_REASONS[name], message, { code: name, cause });
+}
+
+/** The error of a call whose connection failed or ended. */
+export function unreachable(cause: unknown): StatusError {
+  return new StatusError("SERVICE_UNAVAILABLE", "a service that this call needs does not answer: try again shortly", { cause });
+}
+
+function errorInfoIn(bytes: Uint8Array): { reason: string; metadata: Record<string, string> } | undefined {
   try {
     for (const detail of fromBinary(StatusSchema, bytes).details) {
       const info = anyUnpack(detail, ErrorInfoSchema);
