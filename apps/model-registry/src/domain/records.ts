@@ -92,6 +92,8 @@ export interface ReplicaRecord {
   readonly replicaId: string;
   readonly address: string;
   readonly memoryBudgetBytes: number;
+  /** About to stop: gets no more models and hands over those it has. */
+  readonly draining: boolean;
   readonly expireTimeMs: number;
 }
 
@@ -103,6 +105,8 @@ export interface VersionStatusRecord {
   readonly state: number;
   readonly message: string;
   readonly assignmentEtag: string;
+  /** What it takes in memory; 0 = not known. */
+  readonly memoryBytes: number;
 }
 
 /** One thing that happened. */

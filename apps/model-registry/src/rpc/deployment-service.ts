@@ -74,12 +74,12 @@ export function deploymentService({ deployments, serving }: { deployments: Deplo
     async reportReplica({ replica, statuses, leaving }, { identity }) {
       requireRole(identity, "admin");
       const replicaId = replica?.replicaId ?? "";
-      await serving.report(
-        { replicaId, address: replica?.address ?? "", memoryBudgetBytes: Number(replica?.memoryBudgetBytes ?? 0n) },
-        statuses.map(({ deployment, version, state, message, assignmentEtag }) => ({ replicaId, deployment, version: Number(version), state, message: message.slice(0, 2_000), assignmentEtag })),
+      const handedOver = await serving.report(
+        { replicaId, address: replica?.address ?? "", memoryBudgetBytes: Number(replica?.memoryBudgetBytes ?? 0n), draining: replica?.draining ?? false },
+        statuses.map(({ deployment, version, state, message, assignmentEtag, memoryBytes }) => ({ replicaId, deployment, version: Number(version), state, message: message.slice(0, 2_000), assignmentEtag, memoryBytes: Number(memoryBytes) })),
         leaving,
       );
-      return { leaseDuration: { seconds: BigInt(Math.floor(serving.leaseMs / 1000)), nanos: (serving.leaseMs % 1000) * 1_000_000 } };
+      return { handedOver, leaseDuration: { seconds: BigInt(Math.floor(serving.leaseMs / 1000)), nanos: (serving.leaseMs % 1000) * 1_000_000 } };
     },
     async *watchAssignments({ replicaId }, { identity, signal }) {
       requireRole(identity, "admin");
@@ -140,8 +140,8 @@ function routingTable(state: ServingState): MessageInitShape<typeof RoutingTable
   };
 }
 
-function replicaMessage({ replicaId, address, memoryBudgetBytes, expireTimeMs }: ReplicaRecord) {
-  return { replicaId, address, memoryBudgetBytes: BigInt(memoryBudgetBytes), expireTime: timestampFromMs(expireTimeMs) };
+function replicaMessage({ replicaId, address, memoryBudgetBytes, draining, expireTimeMs }: ReplicaRecord) {
+  return { replicaId, address, memoryBudgetBytes: BigInt(memoryBudgetBytes), draining, expireTime: timestampFromMs(expireTimeMs) };
 }
 
 /** A snapshot with what it is compared by: all of it but the sequence number, which other resources move. */

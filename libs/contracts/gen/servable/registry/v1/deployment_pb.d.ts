@@ -498,6 +498,13 @@ export declare type Replica = Message<"servable.registry.v1.Replica"> & {
    * @generated from field: google.protobuf.Timestamp expire_time = 4;
    */
   expireTime?: Timestamp | undefined;
+
+  /**
+   * True while it is about to stop: it gets no more models, and what it serves moves to others.
+   *
+   * @generated from field: bool draining = 5;
+   */
+  draining: boolean;
 };
 
 /**
@@ -546,6 +553,13 @@ export declare type VersionStatus = Message<"servable.registry.v1.VersionStatus"
    * @generated from field: string assignment_etag = 5;
    */
   assignmentEtag: string;
+
+  /**
+   * What it takes in memory, measured or, before its first load, estimated; 0 = not known.
+   *
+   * @generated from field: int64 memory_bytes = 6;
+   */
+  memoryBytes: bigint;
 };
 
 /**
@@ -555,7 +569,7 @@ export declare type VersionStatus = Message<"servable.registry.v1.VersionStatus"
 export declare const VersionStatusSchema: GenMessage<VersionStatus>;
 
 /**
- * LOADING → READY → UNLOADING; LOADING → FAILED.
+ * LOADING → READY → UNLOADING; LOADING → FAILED; READY ⇄ IDLE where models share one memory budget.
  *
  * @generated from enum servable.registry.v1.VersionStatus.State
  */
@@ -594,6 +608,13 @@ export enum VersionStatus_State {
    * @generated from enum value: STATE_UNLOADING = 4;
    */
   UNLOADING = 4,
+
+  /**
+   * Not in memory: the first call loads it and waits for it.
+   *
+   * @generated from enum value: STATE_IDLE = 5;
+   */
+  IDLE = 5,
 }
 
 /**
@@ -647,6 +668,13 @@ export declare type ReportReplicaResponse = Message<"servable.registry.v1.Report
    * @generated from field: google.protobuf.Duration lease_duration = 1;
    */
   leaseDuration?: Duration | undefined;
+
+  /**
+   * Of a draining replica: whether others serve all that it serves, or nobody else could. It may stop then.
+   *
+   * @generated from field: bool handed_over = 2;
+   */
+  handedOver: boolean;
 };
 
 /**
@@ -799,7 +827,7 @@ export declare type Route = Message<"servable.registry.v1.Route"> & {
   defaultVersion: boolean;
 
   /**
-   * Addresses of the replicas where it is READY.
+   * Addresses of the replicas where it is READY; where it is nowhere, of those that load it at a call.
    *
    * @generated from field: repeated string addresses = 4;
    */
