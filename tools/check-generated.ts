@@ -6,7 +6,7 @@ import { ROOT } from "./workspace.ts";
 
 /** Every generated file with its text. */
 function generated(): Map<string, string> {
-  const paths = globSync("{libs/contracts/gen,libs/onnx/src/gen}/**/*.{js,ts}", { cwd: ROOT });
+  const paths = globSync("{libs/contracts/gen,libs/onnx/src/gen,libs/runtime/gen}/**/*.{js,mjs,ts}", { cwd: ROOT });
   return new Map(paths.map((path) => [path, readFileSync(join(ROOT, path), "utf8")]));
 }
 

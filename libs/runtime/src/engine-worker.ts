@@ -1,82 +1,80 @@
-// The engine process: one model, one session. A run blocks this thread and cannot be interrupted, which is why it is a
-// process of its own. It speaks frames over file descriptor 3 and ends when the other side does.
+// The engine process: one model, one session, one loop of read, run, write. A run blocks this thread and cannot be
+// interrupted, which is why it is a process of its own. It speaks frames over file descriptor 3 and ends when the other side
+// does. It is kept small (no telemetry, no event loop to speak of): there are as many as there are model instances.
 
-import { Socket } from "node:net";
 import { StatusError } from "@servable/errors";
-import { contextOf, startTelemetry, withSpan } from "@servable/telemetry";
 import ort from "onnxruntime-node";
-import type { NamedTensor } from "./engine.ts";
-import { FrameReader, encodeFrame, tensorsOf, type Frame, type TensorHeader } from "./frame.ts";
+import { BlockingFrames } from "./blocking-frames.ts";
+import type { EngineRequest, EngineResponse, SessionSettings } from "./engine-protocol.ts";
+import { encodeFrame, tensorsOf, type Frame } from "./frame.ts";
 import { fromOrt, toOrt } from "./ort-tensor.ts";
 
-/** What the service asks. */
-export type EngineRequest =
-  | { readonly op: "load"; readonly path: string; readonly intraOpThreads: number }
-  | { readonly op: "run"; readonly inputs: readonly TensorHeader[]; readonly outputs: readonly string[]; readonly deadlineMs?: number; readonly traceparent?: string; readonly model: string };
-
-/** What the engine answers. */
-export type EngineResponse =
-  | { readonly ok: true; readonly outputs?: readonly TensorHeader[]; readonly ns?: readonly [input: string, infer: string, output: string] }
-  | { readonly ok: false; readonly reason: string; readonly message: string };
-
-await using _telemetry = await startTelemetry({ service: "engine", env: process.env });
-const socket = new Socket({ fd: 3 });
+const frames = new BlockingFrames(3);
 let session: ort.InferenceSession | undefined;
-let queue: Promise<void> = Promise.resolve();
 
-const reader = new FrameReader((frame) => {
-  queue = queue.then(() => answer(frame));
-});
-socket.on("data", (chunk: Buffer) => reader.push(chunk));
-socket.on("error", () => process.exit(0));
-await new Promise<void>((resolve) => socket.once("end", resolve));
+try {
+  for (let frame = frames.read(); frame !== undefined; frame = frames.read()) await answer(frame);
+} catch (error) {
+  // The service is gone: nobody is left to tell.
+  if (!isPipeError(error)) throw error;
+}
 
 async function answer({ id, header, payload }: Frame): Promise<void> {
   const request = header as EngineRequest;
   try {
     if (request.op === "load") {
-      await load(request);
+      session = await load(request.session);
       write(id, { ok: true });
     } else {
       await run(id, request, payload);
     }
   } catch (error) {
+    if (isPipeError(error)) throw error;
     const { reason, message } = error instanceof StatusError ? error : new StatusError("INTERNAL", error instanceof Error ? error.message : String(error));
     write(id, { ok: false, reason, message });
   }
 }
 
-async function load({ path, intraOpThreads }: EngineRequest & { op: "load" }): Promise<void> {
+async function load({ path, intraOpThreads, interOpThreads, executionProviders, graphOptimizationLevel, prepacking, memoryArena }: SessionSettings): Promise<ort.InferenceSession> {
+  const built = new Set(ort.listSupportedBackends().map(({ name }) => name));
+  const missing = executionProviders.find((provider) => !built.has(provider));
+  if (missing !== undefined) throw new StatusError("MODEL_LOAD_FAILED", `failed to load: this build of onnxruntime has no execution provider "${missing}", only ${[...built].join(", ")}`);
   try {
-    session = await ort.InferenceSession.create(path, {
+    return await ort.InferenceSession.create(path, {
+      executionProviders: [...executionProviders],
       intraOpNumThreads: intraOpThreads,
+      interOpNumThreads: interOpThreads,
+      executionMode: interOpThreads > 1 ? "parallel" : "sequential",
+      graphOptimizationLevel,
+      enableCpuMemArena: memoryArena,
       logSeverityLevel: 3,
-      // Threads that spin between runs take the cores from the service that feeds them.
-      extra: { session: { intra_op: { allow_spinning: "0" } } },
+      extra: {
+        session: {
+          // Threads that spin between runs take the cores from the service that feeds them.
+          intra_op: { allow_spinning: "0" },
+          disable_prepacking: prepacking ? "0" : "1",
+        },
+      },
     });
   } catch (error) {
     throw new StatusError("MODEL_LOAD_FAILED", `failed to load: ${(error as Error).message.slice(0, 500)}`);
   }
 }
 
-async function run(id: number, request: EngineRequest & { op: "run" }, payload: Uint8Array): Promise<void> {
+async function run(id: number, { inputs, outputs: wanted, deadlineMs }: EngineRequest & { op: "run" }, payload: Uint8Array): Promise<void> {
   const loaded = session;
   if (loaded === undefined) throw new StatusError("MODEL_NOT_READY", "the engine has no model yet");
-  if (request.deadlineMs !== undefined && Date.now() > request.deadlineMs) throw new StatusError("DEADLINE_EXCEEDED", "the deadline passed while the request waited for the engine");
-  const work = async (): Promise<void> => {
-    const started = process.hrtime.bigint();
-    const feeds = Object.fromEntries(tensorsOf(request.inputs, payload).map((tensor) => [tensor.name, toOrt(tensor as NamedTensor)]));
-    const fed = process.hrtime.bigint();
-    const results = await infer(loaded, feeds, request.outputs);
-    const inferred = process.hrtime.bigint();
-    const outputs = (request.outputs.length > 0 ? request.outputs : loaded.outputNames).map((name) => fromOrt(name, results[name] as ort.Tensor));
-    const headers = outputs.map(({ name, datatype, shape, data }) => ({ name, datatype, shape, bytes: data.length }));
-    const done = process.hrtime.bigint();
-    write(id, { ok: true, outputs: headers, ns: [String(fed - started), String(inferred - fed), String(done - inferred)] }, outputs.map(({ data }) => data));
-  };
-  // Without a sampled caller there is nothing to record.
-  if (request.traceparent === undefined) return work();
-  return withSpan("engine run", { "servable.model": request.model }, work, contextOf(request.traceparent));
+  if (deadlineMs !== undefined && Date.now() > deadlineMs) throw new StatusError("DEADLINE_EXCEEDED", "the deadline passed while the request waited for the engine");
+  const started = performance.now();
+  const feeds: Record<string, ort.Tensor> = {};
+  for (const tensor of tensorsOf(inputs, payload)) feeds[tensor.name] = toOrt(tensor);
+  const fed = performance.now();
+  const results = await infer(loaded, feeds, wanted);
+  const inferred = performance.now();
+  const outputs = (wanted.length > 0 ? wanted : loaded.outputNames).map((name) => fromOrt(name, results[name] as ort.Tensor));
+  const headers = outputs.map(({ name, datatype, shape, data }) => ({ name, datatype, shape, bytes: data.length }));
+  const done = performance.now();
+  write(id, { ok: true, outputs: headers, ns: [nanoseconds(fed - started), nanoseconds(inferred - fed), nanoseconds(done - inferred)] }, outputs.map(({ data }) => data));
 }
 
 async function infer(loaded: ort.InferenceSession, feeds: Record<string, ort.Tensor>, outputs: readonly string[]): Promise<ort.InferenceSession.OnnxValueMapType> {
@@ -88,7 +86,13 @@ async function infer(loaded: ort.InferenceSession, feeds: Record<string, ort.Ten
 }
 
 function write(id: number, response: EngineResponse, payload: readonly Uint8Array[] = []): void {
-  socket.cork();
-  for (const part of encodeFrame(id, response, payload)) socket.write(part);
-  socket.uncork();
+  frames.write(encodeFrame(id, response, payload));
+}
+
+function isPipeError(error: unknown): boolean {
+  return ["EPIPE", "ECONNRESET"].includes((error as NodeJS.ErrnoException).code ?? "");
+}
+
+function nanoseconds(ms: number): number {
+  return Math.round(ms * 1_000_000);
 }

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { readFileSync, writeFileSync } from "node:fs";
+import { closeSync, openSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import fc from "fast-check";
@@ -7,7 +7,8 @@ import { StatusError, type Reason } from "@servable/errors";
 import { Graph, buildModel, identity } from "@servable/onnx";
 import { decodeBytesElements, elementsOf, encodeBytesElements, tensorOf, type Datatype } from "@servable/tensor";
 import { addSubModel, identityModel, tempDir } from "@servable/testing";
-import { FrameReader, encodeFrame } from "./frame.ts";
+import { BlockingFrames } from "./blocking-frames.ts";
+import { FrameReader, encodeFrame, tensorsOf, type Frame, type TensorHeader } from "./frame.ts";
 import { startEngineProcess, type Engine, type NamedTensor } from "./index.ts";
 
 const reason = (want: Reason) => (error: unknown) => {
@@ -20,19 +21,53 @@ const until = async (holds: () => boolean): Promise<void> => {
 };
 
 describe("frames", () => {
+  const payloadsOf = fc.array(fc.array(fc.uint8Array({ maxLength: 50 }), { maxLength: 3 }), { maxLength: 6 });
+  const headersOf = (tensors: readonly Uint8Array[]): TensorHeader[] => tensors.map((data, index) => ({ name: String(index), datatype: "UINT8", shape: [data.length], bytes: data.length }));
+  const framesOf = (payloads: readonly (readonly Uint8Array[])[]): Buffer => Buffer.concat(payloads.flatMap((tensors, id) => encodeFrame(id, headersOf(tensors), tensors)));
+  const tensorsIn = ({ header, payload }: Frame): Buffer[] => tensorsOf(header as TensorHeader[], payload).map(({ data }) => Buffer.from(data));
+  const want = (payloads: readonly (readonly Uint8Array[])[]): Buffer[][] => payloads.map((tensors) => tensors.map((each) => Buffer.from(each)));
+
   it("come out as they went in, however the bytes are cut", () => {
     fc.assert(
-      fc.property(fc.array(fc.uint8Array({ maxLength: 50 }), { maxLength: 5 }), fc.integer({ min: 1, max: 20 }), (payloads, cut) => {
-        const bytes = Buffer.concat(payloads.flatMap((payload, id) => encodeFrame(id, { n: id }, [payload])));
-        const got: Uint8Array[] = [];
-        const reader = new FrameReader(({ payload, header }) => {
-          assert.deepEqual(header, { n: got.length });
-          got.push(payload);
-        });
+      fc.property(payloadsOf, fc.integer({ min: 1, max: 20 }), (payloads, cut) => {
+        const bytes = framesOf(payloads);
+        const got: Buffer[][] = [];
+        const reader = new FrameReader((frame) => got.push(tensorsIn(frame)));
         for (let offset = 0; offset < bytes.length; offset += cut) reader.push(bytes.subarray(offset, offset + cut));
-        assert.deepEqual(got.map((each) => Buffer.from(each)), payloads.map((each) => Buffer.from(each)));
+
+        assert.deepEqual(got, want(payloads));
       }),
     );
+  });
+
+  it("are read by the engine as they were written, each tensor at a multiple of 8 bytes", () => {
+    using directory = tempDir();
+    const path = join(directory.path, "frames");
+    fc.assert(
+      fc.property(payloadsOf, fc.integer({ min: 0, max: 200_000 }), (payloads, large) => {
+        const all = [...payloads, [new Uint8Array(large).fill(7)]];
+        writeFileSync(path, framesOf(all));
+        const fd = openSync(path, "r");
+        const frames = new BlockingFrames(fd);
+        const got: Buffer[][] = [];
+        for (let frame = frames.read(); frame !== undefined; frame = frames.read()) {
+          assert.equal(frame.payload.byteOffset % 8, 0);
+          got.push(tensorsIn(frame));
+        }
+        closeSync(fd);
+
+        assert.deepEqual(got, want(all));
+      }),
+      { numRuns: 50 },
+    );
+  });
+
+  it("take a tensor in several parts", () => {
+    const parts = [Uint8Array.of(1, 2, 3), Uint8Array.of(4, 5)];
+    let got: Buffer[] = [];
+    new FrameReader((frame) => (got = tensorsIn(frame))).push(Buffer.concat(encodeFrame(1, headersOf([Uint8Array.of(1, 2, 3, 4, 5)]), [parts])));
+
+    assert.deepEqual(got, [Buffer.from([1, 2, 3, 4, 5])]);
   });
 });
 
@@ -71,7 +106,7 @@ describe("engine process", () => {
       const { outputs, timings } = await engine.run(inputs(5, 3), []);
 
       assert.deepEqual(outputs.map(({ name, shape }) => [name, [...shape]]), [["OUTPUT0", [1, 16]], ["OUTPUT1", [1, 16]]]);
-      assert.ok(timings.inferNs > 0n);
+      assert.ok(timings.inferNs > 0);
     });
 
     it("says in onnxruntime's words why a run failed, and goes on", async () => {
