@@ -113,6 +113,7 @@ export const REASONS = {
   DEADLINE_EXCEEDED: { code: "DEADLINE_EXCEEDED", retry: true, help: "The call took longer than the caller allowed: allow more time." },
   CANCELLED: { code: "CANCELLED", retry: false, help: "The caller ended the call." },
   QUEUE_FULL: { code: "RESOURCE_EXHAUSTED", retry: true, help: "A queue with a bound is full: call again later; the message names the bound." },
+  REQUEST_TIMEOUT: { code: "UNAVAILABLE", retry: true, help: "The request waited in the queue for longer than it or its model allows: call again, or raise the time-out." },
   SERVICE_UNAVAILABLE: { code: "UNAVAILABLE", retry: true, help: "A service that this call needs does not answer: call again shortly." },
   DATABASE_UNAVAILABLE: { code: "UNAVAILABLE", retry: true, help: "The database cannot be reached: call again shortly." },
   DISK_FULL: { code: "RESOURCE_EXHAUSTED", retry: true, help: "Free space in the data directory, then call again; nothing was kept." },

@@ -1,7 +1,10 @@
 export { LOADS_PAID_OFF, planEviction, type EvictionPlan, type EvictionRequest, type ResidentModel } from "./eviction.ts";
-export { estimateFootprintBytes } from "./footprint.ts";
 export { movedCopies, placeModels, type PlacedModel, type PlacementReplica } from "./placement.ts";
 export { createRateLimiter, type RateLimit, type RateLimitedInstance, type RateLimiter, type Release, type ResourceLimit, type ResourceNeed, type ResourceUsage } from "./rate-limiter.ts";
 export { seededRandom } from "./seeded-random.ts";
 export { SequenceBatcher, type SequenceBatch, type SequenceBatcherDeps, type SequenceBatcherOptions, type SequenceStrategy } from "./sequence-batcher.ts";
 export { type Sequence, type SequenceArrival, type SequenceRequest } from "./sequence-table.ts";
+export { DynamicBatcher, type DynamicBatcherDeps, type DynamicBatcherOptions } from "./dynamic-batcher.ts";
+export { LatencyCurve } from "./latency-curve.ts";
+export { LatencyGoal } from "./latency-goal.ts";
+export { PATIENCE_US, RequestQueue, type Arrival, type QueuePolicy, type QueuedRequest, type RequestQueueOptions } from "./request-queue.ts";
