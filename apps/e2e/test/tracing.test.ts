@@ -17,7 +17,7 @@ interface Span {
 }
 
 describe("one call's trace", () => {
-  it("links the caller, the gateway, inference and the engine, each the child of the one before", { timeout: 60_000 }, async () => {
+  it("links the caller, the gateway and inference, each the child of the one before, and tells the stages of the request", { timeout: 60_000 }, async () => {
     await using platform = await TestPlatform.create();
     using directory = tempDir();
     const file = join(directory.path, "simple.onnx");
@@ -32,18 +32,17 @@ describe("one call's trace", () => {
 
     assert.equal(answer.status, 200);
     const spans = (): Span[] => readdirSync(platform.platform.traceDir ?? "").flatMap((name) => readFileSync(join(platform.platform.traceDir ?? "", name), "utf8").trim().split("\n").map((line) => JSON.parse(line) as Span)).filter((span) => span.traceId === traceId);
-    const chain = (): string[] => {
-      const found = spans();
-      const services: string[] = [];
-      for (let span = found.find(({ parentSpanId }) => parentSpanId === callerSpan); span !== undefined; ) {
-        services.push(span.service);
-        const { spanId } = span;
-        span = found.find(({ parentSpanId }) => parentSpanId === spanId);
-      }
-      return services;
+    const childrenOf = (id: string): Span[] => spans().filter(({ parentSpanId }) => parentSpanId === id);
+    const chain = (): Span[] => {
+      const found: Span[] = [];
+      for (let next = childrenOf(callerSpan)[0]; next !== undefined && found.length < 3; next = childrenOf(next.spanId)[0]) found.push(next);
+      return found;
     };
-    while (chain().length < 4) await new Promise((resolve) => setTimeout(resolve, 50));
-    assert.deepEqual(chain(), ["gateway", "gateway", "inference", "engine"]);
+    const stages = (): string[] => childrenOf(chain()[2]?.spanId ?? "none").map(({ name }) => name).sort();
+    while (stages().length < 4) await new Promise((resolve) => setTimeout(resolve, 50));
+
+    assert.deepEqual(chain().map(({ service }) => service), ["gateway", "gateway", "inference"]);
+    assert.deepEqual(stages(), ["batch input", "engine output", "engine run", "queue"]);
   });
 });
 

@@ -18,6 +18,8 @@ export interface InferenceConfig {
   readonly messageBytesMax: number;
   /** Threads of one run. */
   readonly intraOpThreads: number;
+  /** onnxruntime's execution providers in the order of preference; models may name others. */
+  readonly executionProviders: readonly string[];
   /** How long one run may take before its engine is killed. */
   readonly runMsMax: number;
   /** How long requests in flight may go on when a version is unloaded. */
@@ -40,6 +42,7 @@ export function readConfig(env: Env): InferenceConfig {
     serverName: read.string("SERVABLE_SERVER_NAME", "servable"),
     messageBytesMax: read.bytes("SERVABLE_MESSAGE_BYTES_MAX", 64 * 1024 ** 2),
     intraOpThreads: read.int("SERVABLE_INTRA_OP_THREADS", 1, { min: 1, max: 256 }),
+    executionProviders: read.list("SERVABLE_EXECUTION_PROVIDERS", ["cpu"]),
     runMsMax: read.durationMs("SERVABLE_RUN_TIMEOUT", 60_000),
     drainMs: read.durationMs("SERVABLE_DRAIN", 5_000),
     traceDefaults: traceDefaultsOf(env),

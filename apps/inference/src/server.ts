@@ -7,12 +7,13 @@ import { openFileBlobStore } from "@servable/storage";
 import { createLogger } from "@servable/telemetry";
 import { createArtifactCache } from "./artifact-cache.ts";
 import type { InferenceConfig } from "./config.ts";
+import { executorFactory } from "./domain/create-executor.ts";
 import { ModelRepository } from "./domain/model-repository.ts";
 import { RegistryFollower } from "./domain/registry-follower.ts";
 import { RepositoryControl } from "./domain/repository-control.ts";
 import { SharedMemory } from "./domain/shared-memory.ts";
 import { TraceSettings } from "./domain/trace-settings.ts";
-import { recordCall, recordEngineCrash, recordInference } from "./events.ts";
+import { observeModels, recordCall, recordEngineCrash, recordInference } from "./events.ts";
 import { grpcInferenceService } from "./rpc/grpc-inference-service.ts";
 import { replicaService } from "./rpc/replica-service.ts";
 
@@ -35,24 +36,21 @@ export async function startServer(config: InferenceConfig): Promise<InferenceSer
 
   const repository = new ModelRepository({
     fetchModel: createArtifactCache(models, await openFileBlobStore(config.blobDir)),
-    startEngine: (path, spec, onDown) =>
-      startEngineProcess({
-        path,
-        model: spec.name,
-        intraOpThreads: config.intraOpThreads,
-        runMsMax: config.runMsMax,
-        onCrash: ({ message, restartCount, final }) => {
-          recordEngineCrash(spec.name);
-          logger.error({ event: "engine_crashed", model: spec.name, version: spec.version, how: message, restart_count: restartCount, final });
-          if (final) onDown(`its engine died ${restartCount} times in a row (${message})`);
-        },
-      }),
-    observe: ({ spec }, ok, totalNs) => recordInference(spec.name, spec.version, ok, totalNs),
+    createExecutor: executorFactory({
+      startEngine: startEngineProcess,
+      session: { intraOpThreads: config.intraOpThreads, executionProviders: config.executionProviders, runMsMax: config.runMsMax },
+      onCrash: (spec, { message, restartCount, final }) => {
+        recordEngineCrash(spec.name);
+        logger.error({ event: "engine_crashed", model: spec.name, version: spec.version, how: message, restart_count: restartCount, final });
+      },
+    }),
+    observe: recordInference,
     drainMs: config.drainMs,
     retryMs: RETRY_MS,
   });
   const sharedMemory = new SharedMemory();
   const traces = new TraceSettings(config.traceDefaults);
+  observeModels(() => repository.all());
   const control = new RepositoryControl(deployments, models, repository);
   const startTimeMs = Date.now();
   let isConnected = (): boolean => false;

@@ -17,6 +17,8 @@ export interface EnvReader {
   bytes(name: string, fallback: number): number;
   /** Milliseconds, written as `250ms`, `10s` or `5m`. */
   durationMs(name: string, fallback: number): number;
+  /** Words parted by commas. */
+  list(name: string, fallback: readonly string[]): readonly string[];
   /** One of the words. */
   oneOf<const T extends string>(name: string, words: readonly T[], fallback: NoInfer<T>): T;
 }
@@ -50,6 +52,7 @@ export function readEnv(env: Env): EnvReader {
     port: (name, fallback) => int(name, fallback, { min: 0, max: 65_535 }),
     bytes: (name, fallback) => withUnit(name, fallback, BYTE_UNITS, "a size such as 64MiB"),
     durationMs: (name, fallback) => withUnit(name, fallback, TIME_UNITS, "a duration such as 10s"),
+    list: (name, fallback) => text(name)?.split(",").map((word) => word.trim()).filter((word) => word !== "") ?? fallback,
     oneOf: (name, words, fallback) => {
       const value = text(name);
       if (value === undefined) return fallback;

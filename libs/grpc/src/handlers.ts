@@ -3,14 +3,15 @@
 
 import { once } from "node:events";
 import { create, fromBinary, toBinary, type DescMessage } from "@bufbuild/protobuf";
-import type { ServerDuplexStream, ServerReadableStream, ServerUnaryCall, ServerWritableStream, UntypedHandleCall, sendUnaryData } from "@grpc/grpc-js";
+import type { Metadata, ServerDuplexStream, ServerReadableStream, ServerUnaryCall, ServerWritableStream, UntypedHandleCall, sendUnaryData } from "@grpc/grpc-js";
+import { context as otel } from "@opentelemetry/api";
 import type { Identity } from "@servable/auth";
 import { StatusError } from "@servable/errors";
 import type { Logger } from "@servable/telemetry";
-import { ServedCallContext, abortError, type AnyServerCall, type CallContext, type OwnedContext } from "./call-context.ts";
+import { abortError, createContext, type AnyServerCall, type CallContext, type OwnedContext } from "./call-context.ts";
 import { methodPath, type UntypedMethod } from "./service.ts";
 import { toGrpcStatus } from "./status.ts";
-import { startServerSpan, type HeaderGetter } from "./tracing.ts";
+import { startServerSpan } from "./tracing.ts";
 
 /** One ended call, for metrics and usage. */
 export interface EndedCall {
@@ -24,7 +25,7 @@ export interface EndedCall {
 /** What every call passes through. */
 export interface CallPolicy {
   /** Verifies the caller; throws to refuse. */
-  readonly authenticate: ((header: HeaderGetter, method: string) => Identity | undefined | Promise<Identity | undefined>) | undefined;
+  readonly authenticate: ((metadata: Metadata, method: string) => Identity | undefined | Promise<Identity | undefined>) | undefined;
   readonly onCallEnd: ((call: EndedCall) => void) | undefined;
   readonly logger: Logger | undefined;
 }
@@ -32,24 +33,20 @@ export interface CallPolicy {
 /** Runs one call under its span, with its caller verified; answers the error to send, or undefined. */
 export async function runCall(call: AnyServerCall, method: string, policy: CallPolicy, work: (context: OwnedContext) => Promise<void>): Promise<StatusError | undefined> {
   const started = performance.now();
-  const context = new ServedCallContext(call, method);
-  const header: HeaderGetter = (name) => context.header(name);
-  const span = startServerSpan(method, header);
+  const context = createContext(call, method);
+  const span = startServerSpan(method, call.metadata);
   let failure: StatusError | undefined;
   try {
-    await span.run(async () => {
-      const verified = policy.authenticate?.(header, method);
-      // A caller who is known already costs no turn of the event loop.
-      context.identity = verified instanceof Promise ? await verified : verified;
+    await otel.with(span.context, async () => {
+      context.identity = await policy.authenticate?.(call.metadata, method);
       await work(context);
     });
   } catch (error) {
-    failure = context.cancellation.aborted && !(error instanceof StatusError) ? abortError(context.cancellation) : StatusError.from(error);
+    failure = context.signal.aborted && !(error instanceof StatusError) ? abortError(context.signal) : StatusError.from(error);
     if (failure.reason === "INTERNAL") {
-      span.run(() => policy.logger?.error({ event: "call_failed", method, request_id: context.requestId, err: failure?.cause ?? error }));
+      otel.with(span.context, () => policy.logger?.error({ event: "call_failed", method, request_id: context.requestId, err: failure?.cause ?? error }));
     }
   }
-  context.finish();
   const code = failure?.code ?? "OK";
   span.end(code);
   policy.onCallEnd?.({ method, code, durationMs: performance.now() - started, context });
@@ -75,7 +72,6 @@ function unary({ desc, handle, raw }: UntypedMethod, policy: CallPolicy): Untype
     void runCall(call, methodPath(desc), policy, async (context) => {
       const answer = await handle(decode(raw ? undefined : desc.input, call.request) as never, context);
       context.flushHeaders();
-      context.finish();
       done(null, encode(raw ? undefined : desc.output, answer), context.trailers);
     }).then((failure) => failure && done(toGrpcStatus(failure)));
   };
@@ -84,9 +80,8 @@ function unary({ desc, handle, raw }: UntypedMethod, policy: CallPolicy): Untype
 function clientStreaming({ desc, handle, raw }: UntypedMethod, policy: CallPolicy): UntypedHandleCall {
   return (call: ServerReadableStream<Buffer, Buffer>, done: sendUnaryData<Buffer>) => {
     void runCall(call, methodPath(desc), policy, async (context) => {
-      const answer = await handle(incoming(raw ? undefined : desc.input, call, context) as never, context);
+      const answer = await handle(incoming(raw ? undefined : desc.input, call, context.signal) as never, context);
       context.flushHeaders();
-      context.finish();
       done(null, encode(raw ? undefined : desc.output, answer), context.trailers);
     }).then((failure) => failure && done(toGrpcStatus(failure)));
   };
@@ -103,22 +98,22 @@ function serverStreaming({ desc, handle, raw }: UntypedMethod, policy: CallPolic
 function bidiStreaming({ desc, handle, raw }: UntypedMethod, policy: CallPolicy): UntypedHandleCall {
   return (call: ServerDuplexStream<Buffer, Buffer>) => {
     void runCall(call, methodPath(desc), policy, async (context) => {
-      await send(raw ? undefined : desc.output, handle(incoming(raw ? undefined : desc.input, call, context) as never, context), call, context);
+      await send(raw ? undefined : desc.output, handle(incoming(raw ? undefined : desc.input, call, context.signal) as never, context), call, context);
     }).then((failure) => failure && call.emit("error", toGrpcStatus(failure)));
   };
 }
 
-async function* incoming(schema: DescMessage | undefined, call: ServerReadableStream<Buffer, Buffer> | ServerDuplexStream<Buffer, Buffer>, { cancellation }: CallContext): AsyncGenerator<unknown> {
+async function* incoming(schema: DescMessage | undefined, call: ServerReadableStream<Buffer, Buffer> | ServerDuplexStream<Buffer, Buffer>, signal: AbortSignal): AsyncGenerator<unknown> {
   // Leaving the loop early must not destroy the call: the answer still has to go out.
   for await (const bytes of call.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) yield decode(schema, bytes);
-  if (cancellation.aborted) throw abortError(cancellation);
+  if (signal.aborted) throw abortError(signal);
 }
 
 async function send(schema: DescMessage | undefined, messages: unknown, call: ServerWritableStream<Buffer, Buffer> | ServerDuplexStream<Buffer, Buffer>, context: OwnedContext): Promise<void> {
   const iterator = (messages as AsyncIterable<unknown>)[Symbol.asyncIterator]();
   // A generator that waits for news would never hear of a cancellation: whoever is quicker decides.
   const aborted = Promise.withResolvers<never>();
-  const onAbort = (): void => aborted.reject(abortError(context.cancellation));
+  const onAbort = (): void => aborted.reject(abortError(context.signal));
   context.signal.addEventListener("abort", onAbort, { once: true });
   aborted.promise.catch(() => {});
   try {
@@ -129,7 +124,6 @@ async function send(schema: DescMessage | undefined, messages: unknown, call: Se
       if (next.done === true) break;
       if (!call.write(encode(schema, next.value))) await once(call, "drain", { signal: context.signal });
     }
-    context.finish();
     call.end(context.trailers);
   } catch (error) {
     // The generator cleans up behind our back; whether that works does not change the answer.

@@ -41,9 +41,12 @@ export interface ServiceRegistration {
 }
 
 /** Binds handlers to a service's descriptor; the compiler checks every request and response type. */
-export function implement<S extends DescService>(desc: S, implementation: ServiceImplementation<S>): ServiceRegistration {
-  const handlers = implementation as Record<string, UntypedMethod["handle"]>;
-  return bind(desc, handlers, false);
+export function implement<S extends DescService>(desc: S, implementation: ServiceImplementation<S>): ServiceRegistration;
+/** The same; `raw` handlers take and answer encoded messages: for the calls where decoding is what costs. */
+export function implement<S extends DescService, R extends keyof S["method"]>(desc: S, implementation: Omit<ServiceImplementation<S>, R>, raw: Pick<RawImplementation<S>, R>): ServiceRegistration;
+export function implement(desc: DescService, implementation: object, raw: object = {}): ServiceRegistration {
+  const decoded = bind(desc, { ...implementation, ...raw }, false);
+  return { desc, methods: decoded.methods.map((method) => ({ ...method, raw: method.desc.localName in raw })) };
 }
 
 /** Handlers of all methods of a service that take and answer encoded messages. */

@@ -1,52 +1,59 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { ModelStatisticsSchema } from "@servable/contracts/open-inference/grpc_service";
+import type { InferTimings } from "./executor.ts";
 
-/** One answered request, times in nanoseconds. */
-export interface InferObservation {
-  readonly ok: boolean;
+/** Why a request failed, as metrics know it. */
+export type FailureReason = "REJECTED" | "CANCELED" | "BACKEND" | "OTHER";
+
+/** One request that has ended. */
+export type InferObservation = {
   readonly batchSize: number;
-  readonly totalNs: bigint;
-  readonly queueNs: bigint;
-  readonly inputNs: bigint;
-  readonly inferNs: bigint;
-  readonly outputNs: bigint;
+  /** From arrival to answer, nanoseconds. */
+  readonly totalNs: number;
+} & ({ readonly ok: true; readonly timings: InferTimings } | { readonly ok: false; readonly reason: FailureReason });
+
+/** A count with the time that went with it. */
+export interface Duration {
+  count: number;
+  ns: number;
 }
 
-/** Counters of one version, in the protocol's form. */
+/** Counters of one version, in the protocol's form. Cheap enough for every request: plain additions. */
 export class InferStats {
   #lastInferenceMs = 0;
-  #inferenceCount = 0n;
-  #executionCount = 0n;
-  readonly #durations = { success: duration(), fail: duration(), queue: duration(), computeInput: duration(), computeInfer: duration(), computeOutput: duration() };
+  inferenceCount = 0;
+  executionCount = 0;
+  readonly success = duration();
+  readonly fail = duration();
+  readonly queue = duration();
+  readonly computeInput = duration();
+  readonly computeInfer = duration();
+  readonly computeOutput = duration();
+  readonly failures: Record<FailureReason, number> = { REJECTED: 0, CANCELED: 0, BACKEND: 0, OTHER: 0 };
   readonly #batches = new Map<number, { input: Duration; infer: Duration; output: Duration }>();
 
-  /** Calls answered with OK. */
-  get successCount(): bigint {
-    return this.#durations.success.count;
-  }
-
-  /** Calls answered with an error. */
-  get failureCount(): bigint {
-    return this.#durations.fail.count;
-  }
-
   /** Counts a request; failed ones count their time only. */
-  observe({ ok, batchSize, totalNs, queueNs, inputNs, inferNs, outputNs }: InferObservation, nowMs: number): void {
-    const { success, fail, queue, computeInput, computeInfer, computeOutput } = this.#durations;
-    if (!ok) return addTo(fail, totalNs);
+  observe(observation: InferObservation, nowMs: number): void {
+    if (!observation.ok) {
+      this.failures[observation.reason]++;
+      addTo(this.fail, observation.totalNs);
+      return;
+    }
+    const { batchSize, totalNs, timings } = observation;
     this.#lastInferenceMs = nowMs;
-    this.#inferenceCount += BigInt(batchSize);
-    this.#executionCount += 1n;
-    addTo(success, totalNs);
-    addTo(queue, queueNs);
-    addTo(computeInput, inputNs);
-    addTo(computeInfer, inferNs);
-    addTo(computeOutput, outputNs);
-    const batch = this.#batches.get(batchSize) ?? { input: duration(), infer: duration(), output: duration() };
-    this.#batches.set(batchSize, batch);
-    addTo(batch.input, inputNs);
-    addTo(batch.infer, inferNs);
-    addTo(batch.output, outputNs);
+    this.inferenceCount += batchSize;
+    addTo(this.success, totalNs);
+    addTo(this.queue, timings.queueNs);
+    addTo(this.computeInput, timings.inputNs);
+    addTo(this.computeInfer, timings.inferNs);
+    addTo(this.computeOutput, timings.outputNs);
+    if (!timings.countsExecution) return;
+    this.executionCount++;
+    let batch = this.#batches.get(timings.executedBatchSize);
+    if (batch === undefined) this.#batches.set(timings.executedBatchSize, (batch = { input: duration(), infer: duration(), output: duration() }));
+    addTo(batch.input, timings.inputNs);
+    addTo(batch.infer, timings.inferNs);
+    addTo(batch.output, timings.outputNs);
   }
 
   /** The message of ModelStatistics. */
@@ -55,24 +62,32 @@ export class InferStats {
       name,
       version,
       lastInference: BigInt(this.#lastInferenceMs),
-      inferenceCount: this.#inferenceCount,
-      executionCount: this.#executionCount,
-      inferenceStats: { ...this.#durations, cacheHit: duration(), cacheMiss: duration() },
-      batchStats: [...this.#batches].map(([size, { input, infer, output }]) => ({ batchSize: BigInt(size), computeInput: input, computeInfer: infer, computeOutput: output })),
+      inferenceCount: BigInt(this.inferenceCount),
+      executionCount: BigInt(this.executionCount),
+      inferenceStats: {
+        success: wire(this.success),
+        fail: wire(this.fail),
+        queue: wire(this.queue),
+        computeInput: wire(this.computeInput),
+        computeInfer: wire(this.computeInfer),
+        computeOutput: wire(this.computeOutput),
+        cacheHit: wire(duration()),
+        cacheMiss: wire(duration()),
+      },
+      batchStats: [...this.#batches].map(([size, { input, infer, output }]) => ({ batchSize: BigInt(size), computeInput: wire(input), computeInfer: wire(infer), computeOutput: wire(output) })),
     };
   }
 }
 
-interface Duration {
-  count: bigint;
-  ns: bigint;
-}
-
 function duration(): Duration {
-  return { count: 0n, ns: 0n };
+  return { count: 0, ns: 0 };
 }
 
-function addTo(target: Duration, ns: bigint): void {
-  target.count += 1n;
+function addTo(target: Duration, ns: number): void {
+  target.count++;
   target.ns += ns;
+}
+
+function wire({ count, ns }: Duration): { count: bigint; ns: bigint } {
+  return { count: BigInt(count), ns: BigInt(Math.round(ns)) };
 }

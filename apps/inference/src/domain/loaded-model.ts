@@ -1,9 +1,9 @@
 import type { ModelConfig } from "@servable/contracts/open-inference/model_config";
 import { StatusError } from "@servable/errors";
-import type { Engine, NamedTensor, RunOptions } from "@servable/runtime";
-import type { CheckedRequest } from "./infer-request.ts";
-import { InferStats } from "./infer-stats.ts";
+import type { Executor, InferContext, InferRequest, InferResult } from "./executor.ts";
+import { InferStats, type FailureReason, type InferObservation } from "./infer-stats.ts";
 import type { Signature } from "./model-config.ts";
+import { requestTargetOf, type RequestTarget } from "./request-target.ts";
 
 /** LOADING → READY → UNLOADING; LOADING → FAILED; READY → FAILED when the engine stays down. */
 export type ModelState = "LOADING" | "READY" | "FAILED" | "UNLOADING";
@@ -20,52 +20,68 @@ export interface VersionSpec {
   readonly config: ModelConfig;
 }
 
-/** Told of each answered request. */
-export type InferObserver = (model: LoadedModel, ok: boolean, totalNs: bigint) => void;
+/** Told of each request that has ended, within the request's own trace. */
+export type InferObserver = (model: LoadedModel, observation: InferObservation) => void;
 
-/** One version in this replica: its engine, its state and its counters. */
+/** One version in this replica: what answers its requests, its state and its counters. */
 export class LoadedModel {
   readonly spec: VersionSpec;
   readonly stats = new InferStats();
+  /** What requests are checked against. */
+  target: RequestTarget;
   state: ModelState = "LOADING";
   message = "";
-  engine: Engine | undefined;
+  executor: Executor | undefined;
+  /** Names of the classes by output. */
+  labels: ReadonlyMap<string, readonly string[]> = new Map();
   readonly #observe: InferObserver;
   #inFlight = 0;
   #idle: (() => void) | undefined;
 
   constructor(spec: VersionSpec, observe: InferObserver) {
     this.spec = spec;
+    this.target = requestTargetOf(spec.name, spec.version, spec.signature, spec.config);
     this.#observe = observe;
   }
 
+  /** Requests being answered. */
   get inFlight(): number {
     return this.#inFlight;
   }
 
-  /** Runs a checked request. @throws StatusError `MODEL_NOT_READY` and what the engine raises */
-  async infer(request: CheckedRequest, options: RunOptions): Promise<NamedTensor[]> {
-    const { engine } = this;
-    if (this.state !== "READY" || engine === undefined) {
-      throw new StatusError("MODEL_NOT_READY", `Request for unknown model: '${this.spec.name}' version ${this.spec.version} is not ready (${this.state}${this.message === "" ? "" : `: ${this.message}`})`);
-    }
-    const started = process.hrtime.bigint();
-    this.#inFlight++;
-    let ok = false;
+  /** Runs a checked request. @throws StatusError `MODEL_NOT_READY` and what the executor raises */
+  async infer(request: InferRequest, context: InferContext): Promise<InferResult> {
+    const executor = this.#begin();
+    const started = performance.now();
     try {
-      const { outputs, timings } = await engine.run(request.inputs, request.outputs, options);
-      ok = true;
-      const totalNs = process.hrtime.bigint() - started;
-      const computeNs = timings.inputNs + timings.inferNs + timings.outputNs;
-      this.stats.observe({ ok, batchSize: request.batchSize, totalNs, queueNs: totalNs > computeNs ? totalNs - computeNs : 0n, ...timings }, Date.now());
-      return outputs;
+      const result = await executor.infer(request, context);
+      this.#end({ ok: true, batchSize: request.batchSize, totalNs: nanosecondsSince(started), timings: result.timings });
+      return result;
     } catch (error) {
-      this.stats.observe({ ok, batchSize: request.batchSize, totalNs: process.hrtime.bigint() - started, queueNs: 0n, inputNs: 0n, inferNs: 0n, outputNs: 0n }, Date.now());
+      this.#end({ ok: false, batchSize: request.batchSize, totalNs: nanosecondsSince(started), reason: failureReason(error) });
+      throw error;
+    }
+  }
+
+  /** Runs a checked request of a decoupled model: any number of answers. @throws StatusError `MODEL_NOT_READY` and what the executor raises */
+  async *inferStream(request: InferRequest, context: InferContext): AsyncGenerator<InferResult> {
+    const executor = this.#begin();
+    const started = performance.now();
+    let timings = { queueNs: 0, inputNs: 0, inferNs: 0, outputNs: 0, executedBatchSize: request.batchSize, countsExecution: true };
+    let failure: unknown;
+    let isDone = false;
+    try {
+      for await (const result of executor.inferStream === undefined ? [await executor.infer(request, context)] : executor.inferStream(request, context)) {
+        timings = { ...result.timings };
+        yield result;
+      }
+      isDone = true;
+    } catch (error) {
+      failure = error;
       throw error;
     } finally {
-      this.#inFlight--;
-      if (this.#inFlight === 0) this.#idle?.();
-      this.#observe(this, ok, process.hrtime.bigint() - started);
+      const totalNs = nanosecondsSince(started);
+      this.#end(isDone ? { ok: true, batchSize: request.batchSize, totalNs, timings } : { ok: false, batchSize: request.batchSize, totalNs, reason: failure === undefined ? "CANCELED" : failureReason(failure) });
     }
   }
 
@@ -81,7 +97,45 @@ export class LoadedModel {
         };
       });
     }
-    await this.engine?.[Symbol.asyncDispose]();
-    this.engine = undefined;
+    await this.executor?.[Symbol.asyncDispose]();
+    this.executor = undefined;
+  }
+
+  #begin(): Executor {
+    const { executor } = this;
+    if (this.state !== "READY" || executor === undefined) {
+      throw new StatusError("MODEL_NOT_READY", `Request for unknown model: '${this.spec.name}' version ${this.spec.version} is not ready (${this.state}${this.message === "" ? "" : `: ${this.message}`})`);
+    }
+    this.#inFlight++;
+    return executor;
+  }
+
+  #end(observation: InferObservation): void {
+    this.stats.observe(observation, Date.now());
+    this.#inFlight--;
+    if (this.#inFlight === 0) this.#idle?.();
+    this.#observe(this, observation);
+  }
+}
+
+function nanosecondsSince(startedMs: number): number {
+  return (performance.now() - startedMs) * 1_000_000;
+}
+
+function failureReason(error: unknown): FailureReason {
+  if (!(error instanceof StatusError)) return "OTHER";
+  switch (error.reason) {
+    case "QUEUE_FULL":
+    case "REQUEST_TIMEOUT":
+    case "DEADLINE_EXCEEDED":
+      return "REJECTED";
+    case "CANCELLED":
+      return "CANCELED";
+    case "INFERENCE_FAILED":
+    case "ENGINE_CRASHED":
+    case "ENGINE_TIMEOUT":
+      return "BACKEND";
+    default:
+      return "OTHER";
   }
 }

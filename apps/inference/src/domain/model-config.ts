@@ -10,6 +10,8 @@ export interface TensorSpec {
   readonly datatype: Datatype;
   /** Dimensions; -1 = variable. */
   readonly shape: readonly number[];
+  /** The graph's names of variable dimensions, "" where it has none. */
+  readonly dimensionNames?: readonly string[];
 }
 
 /** What a version takes and gives. */

@@ -3,7 +3,7 @@ import { describe, it } from "node:test";
 import { create } from "@bufbuild/protobuf";
 import { AssignmentSchema, type Assignment } from "@servable/contracts/registry/v1/deployment";
 import { StatusError, type Reason } from "@servable/errors";
-import type { Engine } from "@servable/runtime";
+import type { Executor, InferContext, InferRequest } from "./executor.ts";
 import type { VersionSpec } from "./loaded-model.ts";
 import { ModelRepository } from "./model-repository.ts";
 
@@ -19,6 +19,9 @@ function assignment(version: number, change: Partial<{ deployment: string; etag:
   });
 }
 
+const REQUEST: InferRequest = { id: "", inputs: [], outputs: [], batchSize: 1, parameters: new Map(), priority: 0, queueTimeoutUs: 0, sequence: undefined };
+const CONTEXT: InferContext = { signal: new AbortController().signal, deadline: undefined, project: "p", requestId: "r" };
+
 /** A repository over engines that start when the test says so. */
 function harness() {
   const starts = new Map<string, PromiseWithResolvers<void>>();
@@ -32,19 +35,20 @@ function harness() {
   const hold = { run: Promise.resolve() };
   const repository = new ModelRepository({
     fetchModel: async () => "/model.onnx",
-    startEngine: async (_path, spec) => {
+    createExecutor: async (_folder, spec) => {
       await start(keyOf(spec)).promise;
       running.add(keyOf(spec));
-      const engine: Engine = {
-        pid: 1,
+      const executor: Executor = {
+        pids: [1],
         restartCount: 0,
-        run: async () => {
+        queueLength: 0,
+        infer: async () => {
           await hold.run;
-          return { outputs: [], timings: { inputNs: 1n, inferNs: 2n, outputNs: 3n } };
+          return { outputs: [], timings: { queueNs: 0, inputNs: 1, inferNs: 2, outputNs: 3, executedBatchSize: 1, countsExecution: true } };
         },
         [Symbol.asyncDispose]: async () => void running.delete(keyOf(spec)),
       };
-      return engine;
+      return executor;
     },
     observe: () => {},
     drainMs: 60_000,
@@ -62,7 +66,7 @@ describe("model repository", () => {
     const answer = Promise.withResolvers<void>();
     hold.run = answer.promise;
 
-    const inFlight = repository.resolve("p", "m", "").infer({ inputs: [], outputs: [], batchSize: 1 }, {});
+    const inFlight = repository.resolve("p", "m", "").infer(REQUEST, CONTEXT);
     const applied = repository.apply([assignment(2)]);
     assert.equal(repository.resolve("p", "m", "").spec.version, 1);
     start("m/2/e2").resolve();
@@ -95,7 +99,7 @@ describe("model repository", () => {
     await repository.apply([assignment(1), assignment(1, { deployment: "projects/p/deployments/n" })]);
 
     assert.deepEqual(states(), ["1 FAILED", "1 READY"]);
-    await assert.rejects(repository.resolve("p", "m", "").infer({ inputs: [], outputs: [], batchSize: 1 }, {}), reason("MODEL_NOT_READY", /FAILED: failed to load 'm': broken/));
+    await assert.rejects(repository.resolve("p", "m", "").infer(REQUEST, CONTEXT), reason("MODEL_NOT_READY", /FAILED: failed to load 'm': broken/));
   });
 
   it("lets no model wait for another that loads slowly", async () => {

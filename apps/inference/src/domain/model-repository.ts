@@ -8,8 +8,8 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { Assignment } from "@servable/contracts/registry/v1/deployment";
 import { StatusError } from "@servable/errors";
-import type { Engine } from "@servable/runtime";
 import { isDatatype } from "@servable/tensor";
+import type { CreateExecutor } from "./create-executor.ts";
 import { LoadedModel, type InferObserver, type VersionSpec } from "./loaded-model.ts";
 import { modelConfigOf, type Signature } from "./model-config.ts";
 
@@ -17,8 +17,8 @@ import { modelConfigOf, type Signature } from "./model-config.ts";
 export interface RepositoryDeps {
   /** Brings the version's model file onto this machine and answers its path. */
   readonly fetchModel: (assignment: Assignment) => Promise<string>;
-  /** Starts an engine on a file. */
-  readonly startEngine: (path: string, spec: VersionSpec, onDown: (message: string) => void) => Promise<Engine>;
+  /** Makes what answers the version's requests. */
+  readonly createExecutor: CreateExecutor;
   readonly observe: InferObserver;
   readonly drainMs: number;
   /** How long to wait before a FAILED version is tried again. */
@@ -145,7 +145,7 @@ export class ModelRepository {
       const loading = model;
       if (before?.state !== "READY") this.#models.set(key, model);
       this.#notify();
-      model.engine = await this.#deps.startEngine(await this.#deps.fetchModel(assignment), spec, (message) => {
+      model.executor = await this.#deps.createExecutor(await this.#deps.fetchModel(assignment), spec, (message) => {
         loading.state = "FAILED";
         loading.message = message;
         this.#notify();
@@ -192,9 +192,9 @@ function emptySpec({ deployment, modelVersion, etag }: Assignment): VersionSpec 
 
 function specOf(assignment: Assignment): VersionSpec {
   const { modelVersion, servingConfigJson } = assignment;
-  const tensor = ({ name, datatype, shape }: { name: string; datatype: string; shape: bigint[] }) => {
+  const tensor = ({ name, datatype, shape, dimensionNames }: { name: string; datatype: string; shape: bigint[]; dimensionNames: string[] }) => {
     if (!isDatatype(datatype)) throw new StatusError("MODEL_REFUSED", `"${name}" has the unknown datatype ${datatype}`);
-    return { name, datatype, shape: shape.map(Number) };
+    return { name, datatype, shape: shape.map(Number), dimensionNames };
   };
   const signature: Signature = { inputs: modelVersion?.signature?.inputs.map(tensor) ?? [], outputs: modelVersion?.signature?.outputs.map(tensor) ?? [] };
   const empty = emptySpec(assignment);

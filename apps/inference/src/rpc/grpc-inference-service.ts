@@ -1,20 +1,20 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { requireRole, type Identity } from "@servable/auth";
-import { GRPCInferenceService, type ModelInferRequest, type ModelInferResponseSchema, type ModelMetadataResponse_TensorMetadataSchema } from "@servable/contracts/open-inference/grpc_service";
+import { GRPCInferenceService, type ModelMetadataResponse_TensorMetadataSchema } from "@servable/contracts/open-inference/grpc_service";
 import { StatusError } from "@servable/errors";
-import { implement, type CallContext, type ServiceRegistration } from "@servable/grpc";
-import { checkInferRequest } from "../domain/infer-request.ts";
+import { implement, type ServiceRegistration } from "@servable/grpc";
 import type { LoadedModel } from "../domain/loaded-model.ts";
 import { PLATFORM, type TensorSpec } from "../domain/model-config.ts";
 import type { ModelRepository } from "../domain/model-repository.ts";
 import type { RepositoryControl } from "../domain/repository-control.ts";
+import { inferHandlers } from "./infer-handlers.ts";
 import type { SharedMemory } from "../domain/shared-memory.ts";
 import type { TraceSettings } from "../domain/trace-settings.ts";
 import { settingsHandlers } from "./settings-handlers.ts";
 import { sharedMemoryHandlers } from "./shared-memory-handlers.ts";
 
 /** Extensions of the protocol that are served; clients read this list. */
-export const EXTENSIONS = ["model_repository", "model_repository(unload_dependents)", "model_configuration", "statistics", "binary_tensor_data", "parameters", "trace", "logging"];
+export const EXTENSIONS = ["model_repository", "model_repository(unload_dependents)", "model_configuration", "statistics", "binary_tensor_data", "parameters", "classification", "schedule_policy", "system_shared_memory", "trace", "logging"];
 
 /** inference.GRPCInferenceService over the models of this replica. */
 export function grpcInferenceService({ repository, control, sharedMemory, traces, serverName, serverVersion }: { repository: ModelRepository; control: RepositoryControl; sharedMemory: SharedMemory; traces: TraceSettings; serverName: string; serverVersion: string }): ServiceRegistration {
@@ -22,19 +22,6 @@ export function grpcInferenceService({ repository, control, sharedMemory, traces
     requireRole(identity, "user");
     if (name === "") throw new StatusError("FIELD_REQUIRED", "model_name must be specified", { metadata: { field: "model_name" } });
     return repository.resolve(identity.project, name, version);
-  };
-  const infer = async (request: ModelInferRequest, { identity, signal, deadline }: CallContext): Promise<MessageInitShape<typeof ModelInferResponseSchema>> => {
-    const model = resolve(identity, request.modelName, request.modelVersion);
-    const { spec } = model;
-    const checked = checkInferRequest(request, { name: spec.name, signature: spec.signature, maxBatchSize: spec.config.maxBatchSize });
-    const outputs = await model.infer(checked, { signal, deadline });
-    return {
-      modelName: spec.name,
-      modelVersion: String(spec.version),
-      id: request.id,
-      outputs: outputs.map(({ name, datatype, shape }) => ({ name, datatype, shape: shape.map(BigInt) })),
-      rawOutputContents: outputs.map(({ data }) => data),
-    };
   };
   return implement(GRPCInferenceService, {
     serverLive: () => ({ live: true }),
@@ -58,18 +45,6 @@ export function grpcInferenceService({ repository, control, sharedMemory, traces
       const models = name === "" ? repository.all().filter(({ spec }) => spec.deployment.startsWith(`projects/${identity.project}/`)) : version === "" ? repository.of(resolve(identity, name, version).spec.deployment) : [resolve(identity, name, version)];
       return { modelStats: models.map(({ spec, stats }) => stats.message(spec.name, String(spec.version))) };
     },
-    modelInfer: infer,
-    async *modelStreamInfer(requests, context) {
-      for await (const request of requests) {
-        try {
-          yield { inferResponse: await infer(request, context) };
-        } catch (error) {
-          const failure = StatusError.from(error);
-          // An error belongs to its request; the stream goes on.
-          yield { errorMessage: failure.message, inferResponse: { modelName: request.modelName, id: request.id } };
-        }
-      }
-    },
     async repositoryIndex({ ready }, { identity, signal }) {
       requireRole(identity, "user");
       return { models: await control.index(identity, ready, signal) };
@@ -89,7 +64,7 @@ export function grpcInferenceService({ repository, control, sharedMemory, traces
     },
     ...sharedMemoryHandlers(sharedMemory),
     ...settingsHandlers({ repository, traces }),
-  });
+  }, inferHandlers({ repository, sharedMemory }));
 }
 
 /** The `config` parameter of a load; file overrides are named as what they are. */

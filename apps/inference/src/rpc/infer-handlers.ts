@@ -1,0 +1,99 @@
+// ModelInfer and ModelStreamInfer, on encoded messages: this is where every request passes, so nothing is decoded twice and
+// tensors are never copied here.
+
+import { create, toBinary } from "@bufbuild/protobuf";
+import { requireRole, type Identity } from "@servable/auth";
+import { ModelInferResponseSchema, ModelStreamInferResponseSchema, type GRPCInferenceService } from "@servable/contracts/open-inference/grpc_service";
+import { StatusError } from "@servable/errors";
+import type { CallContext, RawImplementation } from "@servable/grpc";
+import { decodeInferRequest, encodeInferResponse, encodeStreamInferResponse, type InferParameters, type WireInferRequest } from "@servable/open-inference";
+import type { InferContext } from "../domain/executor.ts";
+import { checkInferRequest, type ReadSharedMemory } from "../domain/infer-request.ts";
+import { answerOf, type WriteSharedMemory } from "../domain/infer-response.ts";
+import type { LoadedModel } from "../domain/loaded-model.ts";
+import type { ModelRepository } from "../domain/model-repository.ts";
+import type { SharedMemory } from "../domain/shared-memory.ts";
+import { concurrently } from "./concurrently.ts";
+
+/** What the handlers stand on. */
+export interface InferHandlerDeps {
+  readonly repository: ModelRepository;
+  readonly sharedMemory: SharedMemory;
+}
+
+/** Requests of one stream that are answered at the same time; more wait in the connection. */
+const STREAM_IN_FLIGHT_MAX = 128;
+const FINAL: InferParameters = new Map([["triton_final_response", { kind: "bool", value: true }]]);
+const NOT_FINAL: InferParameters = new Map([["triton_final_response", { kind: "bool", value: false }]]);
+
+/** The handlers of the two inference calls. */
+export function inferHandlers({ repository, sharedMemory }: InferHandlerDeps): Pick<RawImplementation<typeof GRPCInferenceService>, "modelInfer" | "modelStreamInfer"> {
+  const resolve = (identity: Identity | undefined, { modelName, modelVersion }: WireInferRequest): { model: LoadedModel; project: string } => {
+    requireRole(identity, "user");
+    if (modelName === "") throw new StatusError("FIELD_REQUIRED", "model_name must be specified", { metadata: { field: "model_name" } });
+    return { model: repository.resolve(identity.project, modelName, modelVersion), project: identity.project };
+  };
+
+  const memoryOf = (project: string): { read: ReadSharedMemory; write: WriteSharedMemory } => ({
+    read: (part) => sharedMemory.read(project, part),
+    write: (part, { name, data }) => sharedMemory.write(project, part, data, name),
+  });
+
+  async function* answers(wire: WireInferRequest, context: CallContext): AsyncGenerator<Buffer> {
+    const { model, project } = resolve(context.identity, wire);
+    const memory = memoryOf(project);
+    const { request, wishes, wantsEmptyFinalResponse } = checkInferRequest(wire, model.target, memory.read);
+    const options = { id: wire.id, wishes, writeSharedMemory: memory.write };
+    if (!model.target.isDecoupled) {
+      const result = await model.infer(request, inferContext(context, project));
+      yield encodeStreamInferResponse(answerOf(model, result, { ...options, extraParameters: FINAL }));
+      return;
+    }
+    for await (const result of model.inferStream(request, inferContext(context, project))) {
+      yield encodeStreamInferResponse(answerOf(model, result, { ...options, extraParameters: NOT_FINAL }));
+    }
+    if (wantsEmptyFinalResponse) {
+      yield encodeStreamInferResponse({ modelName: model.spec.name, modelVersion: String(model.spec.version), id: wire.id, parameters: FINAL, outputs: [] });
+    }
+  }
+
+  return {
+    async modelInfer(bytes, context) {
+      const wire = decodeInferRequest(bytes);
+      const { model, project } = resolve(context.identity, wire);
+      if (model.target.isDecoupled) throw new StatusError("UNIMPLEMENTED", "ModelInfer RPC doesn't support models with decoupled transaction policy: use ModelStreamInfer");
+      const memory = memoryOf(project);
+      const { request, wishes } = checkInferRequest(wire, model.target, memory.read);
+      const result = await model.infer(request, inferContext(context, project));
+      return encodeInferResponse(answerOf(model, result, { id: wire.id, wishes, writeSharedMemory: memory.write }));
+    },
+
+    async *modelStreamInfer(requests, context) {
+      // Requests of one sequence keep their order; all others are answered as they get ready.
+      yield* concurrently(requests, STREAM_IN_FLIGHT_MAX, context.signal, (bytes) => {
+        const wire = decodeInferRequest(bytes);
+        return { lane: sequenceOf(wire), work: () => withErrors(answers(wire, context), wire) };
+      });
+    },
+  };
+}
+
+/** An error belongs to its request; the stream goes on. */
+async function* withErrors(answers: AsyncGenerator<Buffer>, { modelName, modelVersion, id }: WireInferRequest): AsyncGenerator<Uint8Array> {
+  try {
+    yield* answers;
+  } catch (error) {
+    const inferResponse = create(ModelInferResponseSchema, { modelName, modelVersion, id, parameters: { triton_final_response: { parameterChoice: { case: "boolParam", value: true } } } });
+    yield toBinary(ModelStreamInferResponseSchema, create(ModelStreamInferResponseSchema, { errorMessage: StatusError.from(error).message, inferResponse }));
+  }
+}
+
+function inferContext({ signal, deadline, requestId }: CallContext, project: string): InferContext {
+  return { signal, deadline, project, requestId };
+}
+
+/** The lane of a request's sequence; undefined = in no order. */
+function sequenceOf({ modelName, parameters }: WireInferRequest): string | undefined {
+  const id = parameters.get("sequence_id")?.value;
+  return id === undefined || id === 0n || id === "" ? undefined : `${modelName}/${String(id)}`;
+}
