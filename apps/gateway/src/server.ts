@@ -10,6 +10,7 @@ import { DEFAULT_PROJECT, bootstrap } from "./bootstrap.ts";
 import { allowsSharedMemory, type GatewayConfig } from "./config.ts";
 import { createAuthenticator, secretOf } from "./domain/authenticator.ts";
 import { createBroadcast } from "./domain/broadcast.ts";
+import { createGenerate } from "./domain/generate.ts";
 import { createInference, type InferenceDeps } from "./domain/inference.ts";
 import { createLoadBalancer } from "./domain/load-balancing.ts";
 import { createPredict } from "./domain/predict.ts";
@@ -21,6 +22,7 @@ import { createServiceSettings } from "./domain/service-settings.ts";
 import { createSharedMemoryRegions, withRegisteredRegions, type RegisteredRegions } from "./domain/shared-memory-regions.ts";
 import { createUsageRecorder } from "./domain/usage-recorder.ts";
 import { createEvents, type GatewayEvents } from "./events.ts";
+import { generateRoutes } from "./http/generate.ts";
 import { addAuthentication, verifierOf, type Verify } from "./http/http-caller.ts";
 import { modelRepositoryRoutes } from "./http/model-repository.ts";
 import { openInferenceRoutes } from "./http/open-inference.ts";
@@ -123,6 +125,7 @@ export async function startServer(config: GatewayConfig, { logger = createLogger
       modelRepositoryRoutes(app, protocol);
       sharedMemoryRoutes(app, protocol);
       settingsRoutes(app, protocol);
+      generateRoutes(app, createGenerate(deps));
       predictRoutes(app, { router, predict: createPredict(deps, inference) });
       resourceRoutes(app, router);
     }),
@@ -151,7 +154,7 @@ function startHttp(config: GatewayConfig, logger: Logger, events: GatewayEvents,
     bodyBytesMax: config.messageBytesMax,
     routes,
     // Stock clients of the protocol read one text.
-    errorBody: (error, request) => (request.url.startsWith("/v2") ? { error: error.message } : errorBody(error)),
+    errorBody: (error, request) => (request.url.startsWith("/v2") ? { error: error.reason === "ROUTE_UNKNOWN" ? "Not Found" : error.message } : errorBody(error)),
     onRequestEnd: (request, reply) => events.callEnded({ protocol: "http", route: `${request.method} ${request.routeOptions.url ?? "unknown"}`, outcome: String(reply.statusCode), durationMs: reply.elapsedTime }),
     logger,
   });

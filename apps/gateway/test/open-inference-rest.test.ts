@@ -85,6 +85,15 @@ describe("Open Inference Protocol over REST", () => {
     assert.deepEqual(index[0], { name: "simple", version: "1", state: "READY", reason: "" });
   });
 
+  /** 123 inside so many lists. */
+  const nested = (depth: number): unknown => Array.from({ length: depth }).reduce((inner: unknown) => [inner], 123);
+
+  it("takes data that nests deeper than its shape, within bounds", async () => {
+    const answer = await post("/v2/models/echo64/infer", { inputs: [{ name: "x", datatype: "INT64", shape: [1, 1], data: nested(50) }] });
+
+    assert.equal(answer.status, 200, await answer.text());
+  });
+
   const refused = [
     { what: "an unknown model", path: "/v2/models/nowhere/infer", body: simple, status: 404, message: /^Request for unknown model: 'nowhere' is not found$/ },
     { what: "an unknown version", path: "/v2/models/simple/versions/99/infer", body: simple, status: 404, message: /^Request for unknown model: 'simple' version 99 is not found$/ },
@@ -98,7 +107,18 @@ describe("Open Inference Protocol over REST", () => {
     { what: "an index flag that is no boolean", path: "/v2/repository/index", body: { ready: "yes" }, status: 400, message: /Invalid value for 'ready': expected a boolean/ },
     { what: "a raw body for two inputs", path: "/v2/models/simple/infer", body: Buffer.alloc(64), headers: { "inference-header-content-length": "0" }, status: 400, message: /Raw request must only have 1 input \(found 1\) to be deduced but got 2 inputs in/ },
     { what: "a header length beyond the body", path: "/v2/models/simple/infer", body: simple, headers: { "inference-header-content-length": "99999" }, status: 400, message: /Inference-Header-Content-Length/ },
-    { what: "a path that is not there", path: "/v2/nothing", body: undefined, status: 404, message: /nothing at/ },
+    { what: "a path that is not there", path: "/v2/nothing", body: undefined, status: 404, message: /^Not Found$/ },
+    { what: "elements that 64 bits cannot count", path: "/v2/models/simple/infer", body: Buffer.from('{"inputs":[{"name":"INPUT0","datatype":"INT32","shape":[16,1152921504606846978],"data":[1]}]}'), status: 400, message: /^input 'INPUT0': shape \[16,1152921504606846978\] causes total element count to exceed maximum size of/ },
+    { what: "bytes that 64 bits cannot count", path: "/v2/models/simple/infer", body: Buffer.from('{"inputs":[{"name":"INPUT0","datatype":"INT32","shape":[4,1152921504606846978],"data":[1]}]}'), status: 400, message: /byte size overflow for input 'INPUT0'/ },
+    { what: "lists 120 deep", path: "/v2/models/simple/infer", body: { inputs: [{ ...input("INPUT0"), data: nested(120) }] }, status: 400, message: /JSON nesting depth exceeds maximum allowed limit \(100\)/ },
+    { what: "a million open brackets", path: "/v2/models/simple/infer", body: Buffer.from("[".repeat(900_000)), status: 400, message: /JSON nesting depth exceeds/ },
+    { what: "not-a-number in JSON", path: "/v2/models/simple/infer", body: Buffer.from('{"inputs":[{"name":"INPUT0","datatype":"FP32","shape":[1],"data":[NaN]}]}'), status: 400, message: /no valid JSON/ },
+    { what: "a number beyond its datatype", path: "/v2/models/simple/infer", body: { inputs: [{ name: "INPUT0", datatype: "UINT8", shape: [1], data: [300] }] }, status: 400, message: /INPUT0.*300 does not fit UINT8/ },
+    { what: "FP16 in JSON", path: "/v2/models/simple/infer", body: { inputs: [{ name: "INPUT0", datatype: "FP16", shape: [1], data: [1] }] }, status: 400, message: /FP16 data via JSON is not supported/ },
+    { what: "BF16 in JSON", path: "/v2/models/simple/infer", body: { inputs: [{ name: "INPUT0", datatype: "BF16", shape: [1], data: [1] }] }, status: 400, message: /BF16 data via JSON is not supported/ },
+    { what: "data in two places", path: "/v2/models/simple/infer", body: { inputs: [{ ...input("INPUT0"), parameters: { shared_memory_region: "r", shared_memory_byte_size: 64 } }] }, status: 400, message: /both data and a shared memory region/ },
+    { what: "an input named twice", path: "/v2/models/simple/infer", body: { inputs: [input("INPUT0"), input("INPUT0")] }, status: 400, message: /input 'INPUT0' already exists in request/ },
+    { what: "a body above the limit", path: "/v2/models/simple/infer", body: Buffer.alloc(2 * 1024 * 1024, " "), status: 413, message: /request JSON size.* exceeds the maximum allowed input size\. / },
   ];
   for (const { what, path, body, status, message, headers = {} } of refused) {
     it(`refuses ${what}`, async () => {

@@ -114,7 +114,7 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
 function fromHttpError(error: unknown, bodyBytesMax: number): StatusError {
   const { code, statusCode } = error as { code?: string; statusCode?: number };
   if (error instanceof StatusError) return error;
-  if (code === "FST_ERR_CTP_BODY_TOO_LARGE") return new StatusError("MESSAGE_TOO_LARGE", `the body exceeds the maximum allowed input size of ${bodyBytesMax} bytes: send less`);
+  if (code === "FST_ERR_CTP_BODY_TOO_LARGE") return new StatusError("MESSAGE_TOO_LARGE", `request JSON size, tensors included, exceeds the maximum allowed input size. At most ${bodyBytesMax} bytes are taken: send less`);
   if (code === "Z_DATA_ERROR" || code === "Z_BUF_ERROR") return new StatusError("MESSAGE_MALFORMED", "the compressed body cannot be read: check content-encoding", { cause: error });
   if (statusCode !== undefined && statusCode >= 400 && statusCode < 500 && error instanceof Error) return new StatusError("MESSAGE_MALFORMED", error.message, { cause: error });
   return StatusError.from(error);

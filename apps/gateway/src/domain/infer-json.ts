@@ -4,7 +4,7 @@
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { ModelInferRequestSchema, type InferParameter, type ModelInferRequest } from "@servable/contracts/open-inference/grpc_service";
 import { StatusError } from "@servable/errors";
-import { elementBytes, elementCount, flatten, isDatatype, tensorOf, type Datatype } from "@servable/tensor";
+import { ELEMENTS_MAX, elementBytes, elementCount, flatten, isDatatype, tensorOf, type Datatype } from "@servable/tensor";
 import { parseLossless } from "./json-text.ts";
 import type { ModelReference } from "./model-reference.ts";
 
@@ -31,12 +31,17 @@ export function parseInferRequest(body: Uint8Array, jsonLength: number | undefin
   const tail = createTail(jsonLength === undefined ? new Uint8Array() : body.subarray(jsonLength), model);
 
   const raw: Uint8Array[] = [];
+  const names = new Set<string>();
   const inputs = listOf(json["inputs"], "inputs").map((value, index) => {
     const input = objectOf(value, `inputs[${index}]`);
     const name = textOf(input["name"], `inputs[${index}].name`);
+    if (names.has(name)) throw new StatusError("FIELD_INVALID", `input '${name}' already exists in request`, { metadata: { input: name } });
+    names.add(name);
     const datatype = datatypeOf(input["datatype"], name);
-    const shape = shapeOf(input["shape"], name);
+    const shape = shapeOf(input["shape"], datatype, name);
     const { binary_data_size: size, ...parameters } = objectOf(input["parameters"] ?? {}, `inputs[${index}].parameters`);
+    if (size !== undefined && input["data"] !== undefined) throw new StatusError("FIELD_INVALID", `input '${name}' has both data and binary_data_size: send one`, { metadata: { input: name } });
+    if ("shared_memory_region" in parameters && (size !== undefined || input["data"] !== undefined)) throw new StatusError("FIELD_INVALID", `input '${name}' has both data and a shared memory region: send one`, { metadata: { input: name } });
     if (size !== undefined) raw.push(tail.take(size, name));
     else if (!("shared_memory_region" in parameters)) raw.push(dataOf(input["data"], datatype, shape, name));
     return { name, datatype, shape: shape.map(BigInt), parameters: parametersOf(parameters, `inputs[${index}].parameters`) };
@@ -48,7 +53,7 @@ export function parseInferRequest(body: Uint8Array, jsonLength: number | undefin
   const outputs = listOf(json["outputs"] ?? [], "outputs").map((value, index) => {
     const output = objectOf(value, `outputs[${index}]`);
     const name = textOf(output["name"], `outputs[${index}].name`);
-    if (binary.has(name)) throw new StatusError("FIELD_INVALID", `output '${name}' already exists in request`);
+    if (binary.has(name)) throw new StatusError("FIELD_INVALID", `output '${name}' already exists in request: Duplicate output name '${name}' is not allowed in a request`, { metadata: { output: name } });
     const { binary_data: own, ...rest } = objectOf(output["parameters"] ?? {}, `outputs[${index}].parameters`);
     binary.set(name, own === undefined ? allBinary === true : own === true);
     return { name, parameters: parametersOf(rest, `outputs[${index}].parameters`) };
@@ -82,7 +87,8 @@ function createTail(bytes: Uint8Array, model: string): Tail {
 /** `data` may be nested or flat; what counts is the number of values. */
 function dataOf(data: unknown, datatype: Datatype, shape: readonly number[], name: string): Uint8Array {
   if (data === undefined) throw new StatusError("INPUT_MISSING", `input '${name}' has neither data nor binary_data_size`);
-  if (!Array.isArray(data)) throw new StatusError("FIELD_INVALID", `input '${name}': data must be a list`);
+  if (!Array.isArray(data)) throw new StatusError("FIELD_INVALID", `input '${name}': data must be a list`, { metadata: { input: name } });
+  if (datatype === "FP16" || datatype === "BF16") throw new StatusError("DATATYPE_MISMATCH", `input '${name}': receiving ${datatype} data via JSON is not supported. Please use the binary data format for input '${name}'`, { metadata: { input: name } });
   const nested = data.some(Array.isArray);
   return tensorOf(datatype, shape, nested ? flatten(data, `input '${name}'`).values : data, `input '${name}'`).data;
 }
@@ -112,13 +118,18 @@ function datatypeOf(value: unknown, name: string): Datatype {
   return value;
 }
 
-function shapeOf(value: unknown, name: string): number[] {
+/** Elements beyond this have no name in 64 bits. */
+const ELEMENTS_IN_64_BITS = 2n ** 63n - 1n;
+
+function shapeOf(value: unknown, datatype: Datatype, name: string): number[] {
   const shape = listOf(value, `input '${name}': shape`).map((dimension) => {
-    if (typeof dimension === "number" && Number.isSafeInteger(dimension) && dimension >= 0) return dimension;
-    throw new StatusError("SHAPE_MISMATCH", `input '${name}': Unable to parse 'shape': attempt to access JSON non-unsigned-integer as unsigned-integer`);
+    if ((typeof dimension === "number" && Number.isSafeInteger(dimension) && dimension >= 0) || (typeof dimension === "bigint" && dimension >= 0n)) return BigInt(dimension);
+    throw new StatusError("SHAPE_MISMATCH", `input '${name}': Unable to parse 'shape': attempt to access JSON non-unsigned-integer as unsigned-integer`, { metadata: { input: name } });
   });
-  elementCount(shape, `input '${name}'`);
-  return shape;
+  const elements = shape.reduce((product, dimension) => product * dimension, 1n);
+  if (elements <= BigInt(ELEMENTS_MAX) && elements * BigInt(elementBytes(datatype) ?? 1) <= BigInt(ELEMENTS_MAX)) return shape.map(Number);
+  const problem = `shape [${shape.join(",")}] causes total element count to exceed maximum size of ${ELEMENTS_MAX} bytes`;
+  throw new StatusError("SHAPE_MISMATCH", elements > ELEMENTS_IN_64_BITS ? `input '${name}': ${problem}` : `byte size overflow for input '${name}': ${problem}`, { metadata: { input: name } });
 }
 
 /** @throws StatusError `JSON_MALFORMED` when the value is no object */

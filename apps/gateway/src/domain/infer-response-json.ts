@@ -15,13 +15,14 @@ export interface InferBody {
 export function writeInferResponse(response: ModelInferResponse, wantsBinary: WantsBinary): InferBody {
   const blocks: Uint8Array[] = [];
   const outputs = response.outputs.map((output, index) => {
+    const isShared = "shared_memory_region" in output.parameters;
     const tensor = outputTensor(response, output, index);
     const fields = [`"name":${JSON.stringify(output.name)}`, `"datatype":"${tensor.datatype}"`, `"shape":[${tensor.shape.join(",")}]`];
     const parameters = parameterEntries(output.parameters);
-    if (wantsBinary(output.name)) {
+    if (!isShared && wantsBinary(output.name)) {
       parameters.push(`"binary_data_size":${tensor.data.length}`);
       blocks.push(tensor.data);
-    } else fields.push(`"data":[${jsonTokens(tensor, `output '${output.name}'`, "refuse").join(",")}]`);
+    } else if (!isShared) fields.push(`"data":[${jsonData(tensor, output.name)}]`);
     if (parameters.length > 0) fields.push(`"parameters":{${parameters.join(",")}}`);
     return `{${fields.join(",")}}`;
   });
@@ -31,6 +32,13 @@ export function writeInferResponse(response: ModelInferResponse, wantsBinary: Wa
   if (parameters.length > 0) fields.push(`"parameters":{${parameters.join(",")}}`);
   const json = Buffer.from(`{${[...fields, `"outputs":[${outputs.join(",")}]`].join(",")}}`);
   return blocks.length === 0 ? { body: json, jsonLength: undefined } : { body: Buffer.concat([json, ...blocks]), jsonLength: json.length };
+}
+
+function jsonData(tensor: Tensor, output: string): string {
+  if (tensor.datatype === "FP16" || tensor.datatype === "BF16") {
+    throw new StatusError("FIELD_INVALID", `sending ${tensor.datatype} data via JSON is not supported. Please use the binary data format for output '${output}'`, { metadata: { output } });
+  }
+  return jsonTokens(tensor, `output '${output}'`, "refuse").join(",");
 }
 
 /** One output's tensor, from whichever of the two forms the replica chose. */

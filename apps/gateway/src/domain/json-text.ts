@@ -3,12 +3,14 @@
 
 import { StatusError } from "@servable/errors";
 import { elementsOf, type Tensor } from "@servable/tensor";
+import { checkNesting } from "./json-scan.ts";
 
 /** JSON.parse's reviver gets the text of each number (ECMAScript "JSON.parse source text access"). */
 type Reviver = (key: string, value: unknown, context: { source?: string }) => unknown;
 
 /** Parses JSON; whole numbers that a double cannot hold become bigint. @throws StatusError `JSON_MALFORMED` */
 export function parseLossless(body: Uint8Array): unknown {
+  checkNesting(body);
   const text = Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString("utf8");
   try {
     // The reviver costs as much as the parsing itself: only texts with long numbers pay.
