@@ -116,7 +116,7 @@ export class BatchingExecutor implements Executor {
           },
           reject: (error) => {
             settle();
-            reject(error as Error);
+            reject(StatusError.from(error));
           },
         },
         size: this.#batches ? rowsOf(request) : 1,
