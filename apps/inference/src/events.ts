@@ -31,8 +31,8 @@ export function recordCall({ method, code, durationMs }: EndedCall): void {
   histograms().calls.record(durationMs, { method, code });
 }
 
-/** One inference request that has ended: histograms, and spans of its stages where the request is traced. */
-export function recordInference({ spec }: LoadedModel, observation: InferObservation): void {
+/** One inference request that has ended: histograms, and spans of its stages where the request is traced and they are wanted. */
+export function recordInference({ spec }: LoadedModel, observation: InferObservation, wantsSpans: boolean): void {
   const { request, queue, input, infer, output } = histograms();
   const labels = labelsOf(spec);
   request.record(observation.totalNs / 1_000, labels);
@@ -44,7 +44,7 @@ export function recordInference({ spec }: LoadedModel, observation: InferObserva
     infer.record(timings.inferNs / 1_000, labels);
     output.record(timings.outputNs / 1_000, labels);
   }
-  if (trace.getActiveSpan()?.isRecording() === true) recordStages(spec.name, timings);
+  if (wantsSpans && trace.getActiveSpan()?.isRecording() === true) recordStages(spec.name, timings);
 }
 
 /** One engine process that died. */

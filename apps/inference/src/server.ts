@@ -11,6 +11,7 @@ import { executorFactory } from "./domain/create-executor.ts";
 import { ModelRepository } from "./domain/model-repository.ts";
 import { RegistryFollower } from "./domain/registry-follower.ts";
 import { RepositoryControl } from "./domain/repository-control.ts";
+import { RequestTracer } from "./domain/request-tracer.ts";
 import { SharedMemory } from "./domain/shared-memory.ts";
 import { TraceSettings } from "./domain/trace-settings.ts";
 import { observeModels, recordCall, recordEngineCrash, recordInference } from "./events.ts";
@@ -34,6 +35,8 @@ export async function startServer(config: InferenceConfig): Promise<InferenceSer
   const deployments = createClient(DeploymentService, channel, { identity });
   const models = createClient(ModelRegistryService, channel, { identity });
 
+  const traces = new TraceSettings(config.traceDefaults);
+  const tracer = new RequestTracer(traces, (err) => logger.error({ event: "trace_file_unwritable", err }));
   const repository = new ModelRepository({
     fetchModel: createArtifactCache(models, await openFileBlobStore(config.blobDir)),
     createExecutor: executorFactory({
@@ -44,12 +47,11 @@ export async function startServer(config: InferenceConfig): Promise<InferenceSer
         logger.error({ event: "engine_crashed", model: spec.name, version: spec.version, how: message, restart_count: restartCount, final });
       },
     }),
-    observe: recordInference,
+    observe: (model, observation) => recordInference(model, observation, tracer.observe(model, observation)),
     drainMs: config.drainMs,
     retryMs: RETRY_MS,
   });
   const sharedMemory = new SharedMemory();
-  const traces = new TraceSettings(config.traceDefaults);
   observeModels(() => repository.all());
   const control = new RepositoryControl(deployments, models, repository);
   const startTimeMs = Date.now();

@@ -1,6 +1,6 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { ModelStatisticsSchema } from "@servable/contracts/open-inference/grpc_service";
-import type { InferTimings } from "./executor.ts";
+import type { InferRequest, InferResult, InferTimings } from "./executor.ts";
 
 /** Why a request failed, as metrics know it. */
 export type FailureReason = "REJECTED" | "CANCELED" | "BACKEND" | "OTHER";
@@ -10,7 +10,7 @@ export type InferObservation = {
   readonly batchSize: number;
   /** From arrival to answer, nanoseconds. */
   readonly totalNs: number;
-} & ({ readonly ok: true; readonly timings: InferTimings } | { readonly ok: false; readonly reason: FailureReason });
+} & ({ readonly ok: true; readonly timings: InferTimings; readonly request?: InferRequest; readonly result?: InferResult } | { readonly ok: false; readonly reason: FailureReason });
 
 /** A count with the time that went with it. */
 export interface Duration {

@@ -55,7 +55,7 @@ export class LoadedModel {
     const started = performance.now();
     try {
       const result = await executor.infer(request, context);
-      this.#end({ ok: true, batchSize: request.batchSize, totalNs: nanosecondsSince(started), timings: result.timings });
+      this.#end({ ok: true, batchSize: request.batchSize, totalNs: nanosecondsSince(started), timings: result.timings, request, result });
       return result;
     } catch (error) {
       this.#end({ ok: false, batchSize: request.batchSize, totalNs: nanosecondsSince(started), reason: failureReason(error) });

@@ -83,8 +83,10 @@ async function* withErrors(answers: AsyncGenerator<Buffer>, { modelName, modelVe
   try {
     yield* answers;
   } catch (error) {
-    const inferResponse = create(ModelInferResponseSchema, { modelName, modelVersion, id, parameters: { triton_final_response: { parameterChoice: { case: "boolParam", value: true } } } });
-    yield toBinary(ModelStreamInferResponseSchema, create(ModelStreamInferResponseSchema, { errorMessage: StatusError.from(error).message, inferResponse }));
+    const { message, reason } = StatusError.from(error);
+    const parameters = { triton_final_response: { parameterChoice: { case: "boolParam" as const, value: true } }, error_reason: { parameterChoice: { case: "stringParam" as const, value: reason } } };
+    const inferResponse = create(ModelInferResponseSchema, { modelName, modelVersion, id, parameters });
+    yield toBinary(ModelStreamInferResponseSchema, create(ModelStreamInferResponseSchema, { errorMessage: message, inferResponse }));
   }
 }
 

@@ -2,7 +2,7 @@ import { requireRole, type Identity } from "@servable/auth";
 import type { GRPCInferenceService } from "@servable/contracts/open-inference/grpc_service";
 import { StatusError } from "@servable/errors";
 import type { ServiceImplementation } from "@servable/grpc";
-import { currentLogLevels, setLogLevels } from "@servable/telemetry";
+import { currentLogLevels, setLogLevels, setTraceSampling } from "@servable/telemetry";
 import { changeLogSettings, type LogSettingValues } from "../domain/log-settings.ts";
 import type { ModelRepository } from "../domain/model-repository.ts";
 import type { TraceSettings } from "../domain/trace-settings.ts";
@@ -21,6 +21,7 @@ export function settingsHandlers({ repository, traces }: { repository: ModelRepo
         throw new StatusError("MODEL_NOT_FOUND", `Request for unknown model : ${modelName}`, { metadata: { model: modelName } });
       }
       const values = traces.update(deployment, Object.fromEntries(change));
+      if (deployment === "" && change.length > 0) setTraceSampling({ enabled: values.trace_level[0] !== "OFF", rate: Number(values.trace_rate[0]) });
       return { settings: Object.fromEntries(Object.entries(values).map(([key, value]) => [key, { value: [...value] }])) };
     },
     logSettings({ settings }, { identity }) {
