@@ -1,8 +1,7 @@
 import { randomBytes } from "node:crypto";
-import type { Metadata } from "@grpc/grpc-js";
 import { serviceIdentity, type Identity } from "@servable/auth";
 import { DeploymentService } from "@servable/contracts/registry/v1/deployment";
-import { createChannel, createClient, startGrpcServer, type Channel } from "@servable/grpc";
+import { createChannel, createClient, startGrpcServer, type GrpcJsChannel, type HeaderGetter } from "@servable/grpc";
 import { errorBody, startHttpServer, type HttpServer } from "@servable/http";
 import { openDataDir, openDatabase, readOrCreateSecret } from "@servable/storage";
 import { createLogger, setLogLevels, setTraceSampling, type Logger } from "@servable/telemetry";
@@ -87,7 +86,7 @@ export async function startServer(config: GatewayConfig, { logger = createLogger
     }),
   );
 
-  const open = (address: string): Channel => {
+  const open = (address: string): GrpcJsChannel => {
     const channel = createChannel(address, { token, receiveBytesMax: config.messageBytesMax });
     stack.defer(() => channel.close());
     return channel;
@@ -160,14 +159,6 @@ function startHttp(config: GatewayConfig, logger: Logger, events: GatewayEvents,
   });
 }
 
-function grpcAuthentication(verify: Verify): (metadata: Metadata, method: string) => Promise<Identity> | Identity | undefined {
-  return (metadata, method) => {
-    if (OPEN_METHODS.has(method)) return undefined;
-    return verify(
-      secretOf((name) => {
-        const value = metadata.get(name)[0];
-        return typeof value === "string" ? value : undefined;
-      }),
-    );
-  };
+function grpcAuthentication(verify: Verify): (header: HeaderGetter, method: string) => Promise<Identity> | Identity | undefined {
+  return (header, method) => (OPEN_METHODS.has(method) ? undefined : verify(secretOf(header)));
 }

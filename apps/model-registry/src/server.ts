@@ -1,3 +1,4 @@
+import { join } from "node:path";
 import { internalAuthenticator, startGrpcServer } from "@servable/grpc";
 import { ChangeSignal, openDatabase, openFileBlobStore } from "@servable/storage";
 import { createLogger } from "@servable/telemetry";
@@ -33,6 +34,7 @@ export async function startServer(config: RegistryConfig, overrides: { now?: () 
     blobs: await openFileBlobStore(config.blobDir),
     validate: overrides.validate ?? createValidator({ timeoutMs: config.validationTimeoutMs, memoryBytesMax: config.validationMemoryBytesMax }),
     artifactBytesMax: config.artifactBytesMax,
+    checkDir: join(config.blobDir, "checks"),
   });
   const serving = new ServingWatch({ store, changes, now, leaseMs: config.replicaLeaseMs });
 

@@ -204,7 +204,7 @@ for (const database of databases) {
       { what: "a key of another project", run: () => registry({ ...developer, project: "other" }).getModel({ name: "projects/p/models/simple" }), want: "PERMISSION_DENIED" },
       { what: "a writer with the role user", run: () => registry({ ...developer, role: "user" }).createModel({ parent: "projects/p", modelId: "x" }), want: "PERMISSION_DENIED" },
       { what: "a replica's call by a developer", run: () => deployments().listReplicas({}), want: "PERMISSION_DENIED" },
-      { what: "an id with capitals", run: () => registry().createModel({ parent: "projects/p", modelId: "Simple" }), want: "FIELD_INVALID" },
+      { what: "an id with a space", run: () => registry().createModel({ parent: "projects/p", modelId: "my model" }), want: "FIELD_INVALID" },
       { what: "a name of another form", run: () => registry().getModel({ name: "projects/p/model/simple" }), want: "RESOURCE_NAME_INVALID" },
       { what: "an unknown model", run: () => registry().getModel({ name: "projects/p/models/nobody" }), want: "MODEL_NOT_FOUND" },
       { what: "a model that exists", run: () => registry().createModel({ parent: "projects/p", modelId: "simple" }), want: "ALREADY_EXISTS" },

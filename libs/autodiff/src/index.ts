@@ -1,2 +1,2 @@
-export { gradients } from "./gradients.ts";
+export { gradients, isDifferentiablePath } from "./gradients.ts";
 export { RULES } from "./rules/index.ts";

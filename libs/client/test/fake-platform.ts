@@ -30,8 +30,8 @@ export async function startFakePlatform({ registry = {}, deployments = {}, train
       implement(TrainingService, complete(TrainingService, training)),
       implement(GRPCInferenceService, complete(GRPCInferenceService, inference)),
     ],
-    authenticate: (metadata, method) => {
-      calls.push(`${method.slice(method.lastIndexOf("/") + 1)} ${String(metadata.get("authorization")[0])}`);
+    authenticate: (header, method) => {
+      calls.push(`${method.slice(method.lastIndexOf("/") + 1)} ${header("authorization")}`);
       return undefined;
     },
     drainMs: 0,

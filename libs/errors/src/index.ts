@@ -1,3 +1,3 @@
 export { REASONS, type Reason, type StatusCode } from "./reasons.ts";
-export { StatusError, type StatusErrorOptions } from "./status-error.ts";
+export { StatusError, shortened, type StatusErrorOptions } from "./status-error.ts";
 export { exitCodeOf, httpStatusOf } from "./http-status.ts";

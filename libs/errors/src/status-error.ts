@@ -10,6 +10,9 @@ export interface StatusErrorOptions {
   readonly code?: StatusCode;
 }
 
+/** Longest message kept. Messages name what the caller sent, and callers send names of megabytes. */
+const MESSAGE_CHARACTERS_MAX = 4_000;
+
 /**
  * The one error that crosses a boundary: a stable reason, the status that follows from it and a message that says what
  * to do next.
@@ -23,7 +26,7 @@ export class StatusError extends Error {
   readonly metadata: Readonly<Record<string, string>>;
 
   constructor(reason: Reason, message: string, options: StatusErrorOptions = {}) {
-    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    super(shortened(message, MESSAGE_CHARACTERS_MAX), options.cause === undefined ? undefined : { cause: options.cause });
     this.reason = reason;
     this.code = options.code ?? REASONS[reason].code;
     this.metadata = options.metadata ?? {};
@@ -55,4 +58,11 @@ export class StatusError extends Error {
       cause: error,
     });
   }
+}
+
+/** The beginning and the end of a text that is too long: what is wrong stands at the one, what to do at the other. */
+export function shortened(text: string, charactersMax: number): string {
+  if (text.length <= charactersMax) return text;
+  const head = Math.ceil(charactersMax * 0.6);
+  return `${text.slice(0, head)} … ${text.slice(text.length - (charactersMax - head - 3))}`.toWellFormed();
 }

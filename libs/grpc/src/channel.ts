@@ -1,9 +1,18 @@
-import { Client as GrpcClient, credentials, type ChannelOptions as GrpcChannelOptions } from "@grpc/grpc-js";
+// The seam between calls and the transport that carries them. Everything above it (typed clients, identity, tracing,
+// retries) speaks of encoded messages and plain headers; below it are grpc-js, and a lean client on node:http2 for the one
+// hop where grpc-js costs more than the rest together (docs/adr/0015-lean-channel-for-the-hop.md).
+
+import type { Cancellation } from "./cancellation.ts";
 
 /** Largest message either side takes unless told otherwise: as Triton's HTTP default. */
 export const MESSAGE_BYTES_MAX = 64 * 1024 * 1024;
 /** HTTP/2's default window of 64 KiB halves the rate of larger tensors. */
-const FLOW_CONTROL_WINDOW_BYTES = 1024 * 1024;
+export const STREAM_WINDOW_BYTES = 1024 * 1024;
+/** All streams of a connection together; one stalled stream must not stop the others. */
+export const CONNECTION_WINDOW_BYTES = 8 * STREAM_WINDOW_BYTES;
+/** A service that restarts is back within a second; waiting longer would only prolong the outage. */
+export const RECONNECT_MS_MIN = 100;
+export const RECONNECT_MS_MAX = 1_000;
 
 /** What a channel needs to know. */
 export interface ChannelOptions {
@@ -15,37 +24,38 @@ export interface ChannelOptions {
   readonly timeoutMs?: number | undefined;
 }
 
-/** A connection that comes back by itself; many clients may share it. */
+/** One call on its way out, besides its messages. */
+export interface OutgoingCall {
+  /** "/package.Service/Method". */
+  readonly path: string;
+  /** Request metadata, lower-case names; text only. */
+  readonly headers: Readonly<Record<string, string>>;
+  /** Epoch milliseconds at which the call ends; sent as grpc-timeout and enforced here too. */
+  readonly deadlineMs: number | undefined;
+  readonly signal: Cancellation | undefined;
+}
+
+/**
+ * A connection that comes back by itself; many clients may share it. Calls made while there is no connection wait for the
+ * attempt under way; between attempts they fail at once.
+ */
 export interface Channel {
+  /** "host:port" or "unix:/path". */
   readonly address: string;
   readonly token: string | undefined;
   readonly timeoutMs: number | undefined;
-  /** The grpc-js client beneath. */
-  readonly client: GrpcClient;
+  /**
+   * One message for one message. What comes back may be a view of the transport's buffer: use it soon or copy it.
+   *
+   * @throws StatusError with the server's reason, `SERVICE_UNAVAILABLE` when the connection fails or ends
+   */
+  unary(call: OutgoingCall, request: Uint8Array): Promise<Uint8Array>;
+  /**
+   * Messages for messages, with the pressure of a slow reader passed back in both directions.
+   *
+   * @throws StatusError as `unary`, or what `requests` threw
+   */
+  stream(call: OutgoingCall, requests: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array>;
+  /** Takes no more calls; open ones end by themselves. */
   close(): void;
-}
-
-/** Transport settings that client and server share. */
-export function transportOptions(receiveBytesMax: number = MESSAGE_BYTES_MAX): GrpcChannelOptions {
-  return {
-    "grpc.max_receive_message_length": receiveBytesMax,
-    "grpc.max_send_message_length": -1,
-    "grpc-node.flow_control_window": FLOW_CONTROL_WINDOW_BYTES,
-  };
-}
-
-/** Opens a channel to "host:port" or "unix:/path"; it connects with the first call. */
-export function createChannel(address: string, options: ChannelOptions = {}): Channel {
-  const client = new GrpcClient(address, credentials.createInsecure(), {
-    ...transportOptions(options.receiveBytesMax),
-    // A service that restarts is back within a second; waiting longer would only prolong the outage.
-    "grpc.initial_reconnect_backoff_ms": 100,
-    "grpc.min_reconnect_backoff_ms": 100,
-    "grpc.max_reconnect_backoff_ms": 1000,
-    "grpc.enable_retries": 0,
-    "grpc.service_config_disable_resolution": 1,
-    // Channels to a unix socket that was replaced must not share a dead subchannel.
-    "grpc.use_local_subchannel_pool": 1,
-  });
-  return { address, token: options.token, timeoutMs: options.timeoutMs, client, close: () => client.close() };
 }

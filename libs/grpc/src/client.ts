@@ -1,17 +1,16 @@
 import { create, fromBinary, toBinary, type DescMessage, type DescMethod, type DescMethodBiDiStreaming, type DescMethodClientStreaming, type DescMethodServerStreaming, type DescMethodUnary, type DescService, type MessageInitShape, type MessageShape } from "@bufbuild/protobuf";
-import { Metadata, type CallOptions as GrpcCallOptions, type ServiceError } from "@grpc/grpc-js";
-import { IDENTITY_METADATA, identityToMetadata, type Identity } from "@servable/auth";
+import { IDENTITY_METADATA, type Identity } from "@servable/auth";
 import { StatusError } from "@servable/errors";
 import { REQUEST_ID_KEY } from "./call-context.ts";
-import type { Channel } from "./channel.ts";
+import type { Cancellation } from "./cancellation.ts";
+import type { Channel, OutgoingCall } from "./channel.ts";
 import { methodPath } from "./service.ts";
-import { fromGrpcError } from "./status.ts";
-import { startClientSpan } from "./tracing.ts";
+import { UNTRACED, startClientSpan, type CallSpan } from "./tracing.ts";
 
 /** Options of one call. */
 export interface CallOptions {
   /** Cancels the call. */
-  readonly signal?: AbortSignal | undefined;
+  readonly signal?: Cancellation | undefined;
   /** How long the call may take; absent = as long as the channel's default says. */
   readonly timeoutMs?: number | undefined;
   /** Absolute end of the call; wins over `timeoutMs` when earlier. */
@@ -21,6 +20,9 @@ export interface CallOptions {
   readonly metadata?: Readonly<Record<string, string>> | undefined;
   readonly requestId?: string | undefined;
 }
+
+/** What a header may hold. Source: gRPC over HTTP/2, ASCII-Value. */
+const HEADER_TEXT = /^[\x20-\x7e]*$/;
 
 type MethodCall<M extends DescMethod> =
   M extends DescMethodUnary<infer I, infer O>
@@ -68,24 +70,27 @@ async function single(answers: AsyncIterable<unknown>, method: DescMethod): Prom
  * @throws StatusError with the server's reason
  */
 export function rawUnary(channel: Channel, path: string, request: Uint8Array, options: CallOptions = {}): Promise<Uint8Array> {
-  const metadata = metadataOf(channel, options);
-  const span = startClientSpan(path, metadata);
-  const { promise, resolve, reject } = Promise.withResolvers<Uint8Array>();
-  const call = channel.client.makeUnaryRequest<Uint8Array, Buffer>(path, asBuffer, identity, request, metadata, grpcOptions(channel, options), (error, answer) => {
-    options.signal?.removeEventListener("abort", cancel);
-    if (error === null) {
-      span.end("OK");
-      resolve(answer ?? new Uint8Array());
-    } else {
-      const failure = failureOf(error, options.signal);
-      span.end(failure.code);
-      reject(failure);
-    }
-  });
-  const cancel = (): void => call.cancel();
-  if (options.signal?.aborted === true) cancel();
-  else options.signal?.addEventListener("abort", cancel, { once: true });
-  return promise;
+  let call: ReturnType<typeof outgoingCall>;
+  try {
+    call = outgoingCall(channel, path, options);
+  } catch (error) {
+    return Promise.reject(StatusError.from(error));
+  }
+  const span = startClientSpan(path, call.headers);
+  const answer = channel.unary(call, request);
+  return span === UNTRACED ? answer : traced(answer, span);
+}
+
+async function traced(answer: Promise<Uint8Array>, span: CallSpan): Promise<Uint8Array> {
+  let code = "OK";
+  try {
+    return await answer;
+  } catch (error) {
+    code = StatusError.from(error).code;
+    throw error;
+  } finally {
+    span.end(code);
+  }
 }
 
 async function* stream(channel: Channel, method: DescMethod & { input: DescMessage; output: DescMessage }, requests: AsyncIterable<unknown> | Iterable<unknown>, options: CallOptions): AsyncGenerator<unknown> {
@@ -101,88 +106,43 @@ async function* stream(channel: Channel, method: DescMethod & { input: DescMessa
  * @throws StatusError with the server's reason, or what `requests` threw
  */
 export async function* rawStream(channel: Channel, path: string, requests: AsyncIterable<Uint8Array>, options: CallOptions = {}): AsyncGenerator<Uint8Array> {
-  const metadata = metadataOf(channel, options);
-  const span = startClientSpan(path, metadata);
-  // On the wire all four kinds are one: messages up, messages down, a status.
-  const call = channel.client.makeBidiStreamRequest<Uint8Array, Buffer>(path, asBuffer, identity, metadata, grpcOptions(channel, options));
-  const cancel = (): void => call.cancel();
-  if (options.signal?.aborted === true) cancel();
-  else options.signal?.addEventListener("abort", cancel, { once: true });
-
-  let ended = false;
-  let uploadFailure: unknown;
-  const drained = (): Promise<void> =>
-    new Promise((resolve) => {
-      const done = (): void => {
-        for (const event of ["drain", "close", "status", "error"]) call.off(event, done);
-        resolve();
-      };
-      for (const event of ["drain", "close", "status", "error"]) call.on(event, done);
-    });
-  const upload = async (): Promise<void> => {
-    try {
-      for await (const request of requests) {
-        if (ended) return;
-        if (!call.write(request)) await drained();
-      }
-      call.end();
-    } catch (error) {
-      uploadFailure = error;
-      call.cancel();
-    }
-  };
-  const uploading = upload();
+  const call = outgoingCall(channel, path, options);
+  const span = startClientSpan(path, call.headers);
   let code = "CANCELLED";
   try {
-    for await (const bytes of call.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) yield bytes;
+    yield* channel.stream(call, requests);
     code = "OK";
   } catch (error) {
-    if (uploadFailure !== undefined) throw StatusError.from(uploadFailure);
-    const failure = failureOf(error, options.signal);
-    code = failure.code;
-    throw failure;
+    code = StatusError.from(error).code;
+    throw error;
   } finally {
-    ended = true;
-    options.signal?.removeEventListener("abort", cancel);
-    if (code !== "OK") {
-      // Cancelling raises an error event on the call; its loop is gone, so nobody else would take it.
-      call.on("error", () => {});
-      call.cancel();
-    }
     span.end(code);
-    if (code === "OK") await uploading;
   }
 }
 
-function failureOf(error: unknown, signal: AbortSignal | undefined): StatusError {
-  if (signal?.aborted === true) return StatusError.from(signal.reason);
-  if (error instanceof Error && "code" in error && "details" in error) return fromGrpcError(error as ServiceError);
-  return StatusError.from(error);
+/** A call with token, identity, request id, own metadata and deadline; its headers may be added to. */
+export function outgoingCall(channel: Channel, path: string, options: CallOptions): OutgoingCall & { readonly headers: Record<string, string> } {
+  const headers: Record<string, string> = {};
+  if (channel.token !== undefined) headers[IDENTITY_METADATA.token] = channel.token;
+  const { identity, requestId, metadata } = options;
+  if (identity !== undefined) {
+    headers[IDENTITY_METADATA.project] = identity.project;
+    headers[IDENTITY_METADATA.principal] = identity.principal;
+    headers[IDENTITY_METADATA.role] = identity.role;
+  }
+  // The id is the caller's own text: one that no wire carries is left behind.
+  if (requestId !== undefined && HEADER_TEXT.test(requestId)) headers[REQUEST_ID_KEY] = requestId;
+  for (const [key, value] of metadata === undefined ? [] : Object.entries(metadata)) {
+    if (!HEADER_TEXT.test(value)) throw new StatusError("FIELD_INVALID", `the metadata ${key} has characters that headers must not have`, { metadata: { field: key } });
+    headers[key.toLowerCase()] = value;
+  }
+  return { path, headers, deadlineMs: deadlineOf(channel, options), signal: options.signal };
 }
 
-/** Token, identity, request id and own metadata of an outgoing call. */
-export function metadataOf(channel: Channel, options: CallOptions): Metadata {
-  const metadata = new Metadata();
-  if (channel.token !== undefined) metadata.set(IDENTITY_METADATA.token, channel.token);
-  if (options.identity !== undefined) for (const [key, value] of Object.entries(identityToMetadata(options.identity))) metadata.set(key, value);
-  if (options.requestId !== undefined) metadata.set(REQUEST_ID_KEY, options.requestId);
-  for (const [key, value] of Object.entries(options.metadata ?? {})) metadata.set(key, value);
-  return metadata;
-}
-
-/** Deadline of an outgoing call in grpc-js's form. */
-export function grpcOptions(channel: Channel, options: CallOptions): GrpcCallOptions {
-  const timeoutMs = options.timeoutMs ?? channel.timeoutMs;
-  const ends = [options.deadline?.getTime(), timeoutMs === undefined ? undefined : Date.now() + timeoutMs].filter((time) => time !== undefined);
-  return ends.length === 0 ? {} : { deadline: Math.min(...ends) };
-}
-
-/** Serialiser of bytes: a view, not a copy. */
-export function asBuffer(bytes: Uint8Array): Buffer {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-}
-
-/** Deserialiser of bytes. */
-export function identity(bytes: Buffer): Buffer {
-  return bytes;
+/** The earlier of the absolute and the relative end. */
+function deadlineOf(channel: Channel, { deadline, timeoutMs = channel.timeoutMs }: CallOptions): number | undefined {
+  const absolute = deadline?.getTime();
+  if (timeoutMs === undefined) return absolute;
+  const relative = Date.now() + timeoutMs;
+  return absolute === undefined ? relative : Math.min(absolute, relative);
 }

@@ -9,7 +9,7 @@ import { Health } from "@servable/contracts/grpc/health/v1/health";
 import { ServerReflection } from "@servable/contracts/grpc/reflection/v1/reflection";
 import { ModelRegistryService } from "@servable/contracts/registry/v1/model_registry";
 import { StatusError, type Reason } from "@servable/errors";
-import { createChannel, createClient, implement, internalAuthenticator, proxyService, rawUnary, startGrpcServer, type Channel, type GrpcServer, type ServiceImplementation } from "./index.ts";
+import { createChannel, createClient, implement, internalAuthenticator, proxyService, rawUnary, startGrpcServer, type Channel, type GrpcJsChannel, type GrpcServer, type ServiceImplementation } from "./index.ts";
 
 const TOKEN = "secret";
 const reason = (want: Reason) => (error: unknown) => {
@@ -56,7 +56,7 @@ describe("gRPC over a socket", () => {
   const directory = mkdtempSync(join(tmpdir(), "grpc-"));
   let server: GrpcServer;
   let front: GrpcServer;
-  let direct: Channel;
+  let direct: GrpcJsChannel;
   let proxied: Channel;
   const identity = serviceIdentity("test");
   before(async () => {

@@ -3,15 +3,14 @@
 
 import { once } from "node:events";
 import { create, fromBinary, toBinary, type DescMessage } from "@bufbuild/protobuf";
-import type { Metadata, ServerDuplexStream, ServerReadableStream, ServerUnaryCall, ServerWritableStream, UntypedHandleCall, sendUnaryData } from "@grpc/grpc-js";
-import { context as otel } from "@opentelemetry/api";
+import type { ServerDuplexStream, ServerReadableStream, ServerUnaryCall, ServerWritableStream, UntypedHandleCall, sendUnaryData } from "@grpc/grpc-js";
 import type { Identity } from "@servable/auth";
 import { StatusError } from "@servable/errors";
 import type { Logger } from "@servable/telemetry";
-import { abortError, createContext, type AnyServerCall, type CallContext, type OwnedContext } from "./call-context.ts";
+import { ServedCallContext, abortError, type AnyServerCall, type CallContext, type OwnedContext } from "./call-context.ts";
 import { methodPath, type UntypedMethod } from "./service.ts";
 import { toGrpcStatus } from "./status.ts";
-import { startServerSpan } from "./tracing.ts";
+import { startServerSpan, type HeaderGetter } from "./tracing.ts";
 
 /** One ended call, for metrics and usage. */
 export interface EndedCall {
@@ -25,7 +24,7 @@ export interface EndedCall {
 /** What every call passes through. */
 export interface CallPolicy {
   /** Verifies the caller; throws to refuse. */
-  readonly authenticate: ((metadata: Metadata, method: string) => Identity | undefined | Promise<Identity | undefined>) | undefined;
+  readonly authenticate: ((header: HeaderGetter, method: string) => Identity | undefined | Promise<Identity | undefined>) | undefined;
   readonly onCallEnd: ((call: EndedCall) => void) | undefined;
   readonly logger: Logger | undefined;
 }
@@ -33,20 +32,24 @@ export interface CallPolicy {
 /** Runs one call under its span, with its caller verified; answers the error to send, or undefined. */
 export async function runCall(call: AnyServerCall, method: string, policy: CallPolicy, work: (context: OwnedContext) => Promise<void>): Promise<StatusError | undefined> {
   const started = performance.now();
-  const context = createContext(call, method);
-  const span = startServerSpan(method, call.metadata);
+  const context = new ServedCallContext(call, method);
+  const header: HeaderGetter = (name) => context.header(name);
+  const span = startServerSpan(method, header);
   let failure: StatusError | undefined;
   try {
-    await otel.with(span.context, async () => {
-      context.identity = await policy.authenticate?.(call.metadata, method);
+    await span.run(async () => {
+      const verified = policy.authenticate?.(header, method);
+      // A caller who is known already costs no turn of the event loop.
+      context.identity = verified instanceof Promise ? await verified : verified;
       await work(context);
     });
   } catch (error) {
-    failure = context.signal.aborted && !(error instanceof StatusError) ? abortError(context.signal) : StatusError.from(error);
+    failure = context.cancellation.aborted && !(error instanceof StatusError) ? abortError(context.cancellation) : StatusError.from(error);
     if (failure.reason === "INTERNAL") {
-      otel.with(span.context, () => policy.logger?.error({ event: "call_failed", method, request_id: context.requestId, err: failure?.cause ?? error }));
+      span.run(() => policy.logger?.error({ event: "call_failed", method, request_id: context.requestId, err: failure?.cause ?? error }));
     }
   }
+  context.finish();
   const code = failure?.code ?? "OK";
   span.end(code);
   policy.onCallEnd?.({ method, code, durationMs: performance.now() - started, context });
@@ -72,6 +75,7 @@ function unary({ desc, handle, raw }: UntypedMethod, policy: CallPolicy): Untype
     void runCall(call, methodPath(desc), policy, async (context) => {
       const answer = await handle(decode(raw ? undefined : desc.input, call.request) as never, context);
       context.flushHeaders();
+      context.finish();
       done(null, encode(raw ? undefined : desc.output, answer), context.trailers);
     }).then((failure) => failure && done(toGrpcStatus(failure)));
   };
@@ -80,8 +84,9 @@ function unary({ desc, handle, raw }: UntypedMethod, policy: CallPolicy): Untype
 function clientStreaming({ desc, handle, raw }: UntypedMethod, policy: CallPolicy): UntypedHandleCall {
   return (call: ServerReadableStream<Buffer, Buffer>, done: sendUnaryData<Buffer>) => {
     void runCall(call, methodPath(desc), policy, async (context) => {
-      const answer = await handle(incoming(raw ? undefined : desc.input, call, context.signal) as never, context);
+      const answer = await handle(incoming(raw ? undefined : desc.input, call, context) as never, context);
       context.flushHeaders();
+      context.finish();
       done(null, encode(raw ? undefined : desc.output, answer), context.trailers);
     }).then((failure) => failure && done(toGrpcStatus(failure)));
   };
@@ -98,22 +103,22 @@ function serverStreaming({ desc, handle, raw }: UntypedMethod, policy: CallPolic
 function bidiStreaming({ desc, handle, raw }: UntypedMethod, policy: CallPolicy): UntypedHandleCall {
   return (call: ServerDuplexStream<Buffer, Buffer>) => {
     void runCall(call, methodPath(desc), policy, async (context) => {
-      await send(raw ? undefined : desc.output, handle(incoming(raw ? undefined : desc.input, call, context.signal) as never, context), call, context);
+      await send(raw ? undefined : desc.output, handle(incoming(raw ? undefined : desc.input, call, context) as never, context), call, context);
     }).then((failure) => failure && call.emit("error", toGrpcStatus(failure)));
   };
 }
 
-async function* incoming(schema: DescMessage | undefined, call: ServerReadableStream<Buffer, Buffer> | ServerDuplexStream<Buffer, Buffer>, signal: AbortSignal): AsyncGenerator<unknown> {
+async function* incoming(schema: DescMessage | undefined, call: ServerReadableStream<Buffer, Buffer> | ServerDuplexStream<Buffer, Buffer>, { cancellation }: CallContext): AsyncGenerator<unknown> {
   // Leaving the loop early must not destroy the call: the answer still has to go out.
   for await (const bytes of call.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) yield decode(schema, bytes);
-  if (signal.aborted) throw abortError(signal);
+  if (cancellation.aborted) throw abortError(cancellation);
 }
 
 async function send(schema: DescMessage | undefined, messages: unknown, call: ServerWritableStream<Buffer, Buffer> | ServerDuplexStream<Buffer, Buffer>, context: OwnedContext): Promise<void> {
   const iterator = (messages as AsyncIterable<unknown>)[Symbol.asyncIterator]();
   // A generator that waits for news would never hear of a cancellation: whoever is quicker decides.
   const aborted = Promise.withResolvers<never>();
-  const onAbort = (): void => aborted.reject(abortError(context.signal));
+  const onAbort = (): void => aborted.reject(abortError(context.cancellation));
   context.signal.addEventListener("abort", onAbort, { once: true });
   aborted.promise.catch(() => {});
   try {
@@ -124,6 +129,7 @@ async function send(schema: DescMessage | undefined, messages: unknown, call: Se
       if (next.done === true) break;
       if (!call.write(encode(schema, next.value))) await once(call, "drain", { signal: context.signal });
     }
+    context.finish();
     call.end(context.trailers);
   } catch (error) {
     // The generator cleans up behind our back; whether that works does not change the answer.

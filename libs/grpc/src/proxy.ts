@@ -1,8 +1,8 @@
 import type { DescService } from "@bufbuild/protobuf";
 import { Metadata, status as GrpcStatus, type ServerDuplexStream, type StatusObject, type UntypedHandleCall } from "@grpc/grpc-js";
 import type { CallContext } from "./call-context.ts";
-import type { Channel } from "./channel.ts";
-import { asBuffer, grpcOptions, identity, metadataOf } from "./client.ts";
+import { outgoingCall } from "./client.ts";
+import { asBuffer, deadlineOption, identity, metadataFrom, type GrpcJsChannel } from "./grpc-js-channel.ts";
 import { runCall, type CallPolicy } from "./handlers.ts";
 import { methodPath } from "./service.ts";
 import { fromGrpcError, toGrpcStatus } from "./status.ts";
@@ -12,7 +12,7 @@ import { startClientSpan } from "./tracing.ts";
 export interface ProxyRegistration {
   readonly desc: DescService;
   /** Chooses the channel of a call; throws to refuse it. */
-  readonly target: (method: string, context: CallContext) => Channel;
+  readonly target: (method: string, context: CallContext) => GrpcJsChannel;
 }
 
 /** Passes every call of a service on to another server, undecoded, with the caller's identity, deadline and cancellation. */
@@ -31,7 +31,11 @@ export function proxyHandlers({ desc, target }: ProxyRegistration, policy: CallP
         let foreign: StatusObject | undefined;
         void runCall(call, path, policy, async (context) => {
           const status = await forward(call, target(path, context), path, context);
-          if (status.code === GrpcStatus.OK) return void call.end(status.metadata);
+          if (status.code === GrpcStatus.OK) {
+            context.finish();
+            call.end(status.metadata);
+            return;
+          }
           foreign = status;
           throw fromGrpcError(Object.assign<Error, StatusObject>(new Error(status.details), status));
         }).then((failure) => {
@@ -45,14 +49,13 @@ export function proxyHandlers({ desc, target }: ProxyRegistration, policy: CallP
   return handlers;
 }
 
-async function forward(call: ServerDuplexStream<Buffer, Buffer>, channel: Channel, path: string, context: CallContext): Promise<StatusObject> {
-  const options = { identity: context.identity, requestId: context.requestId, deadline: context.deadline };
-  const metadata = metadataOf(channel, options);
-  const span = startClientSpan(path, metadata);
-  const onward = channel.client.makeBidiStreamRequest<Uint8Array, Buffer>(path, asBuffer, identity, metadata, grpcOptions(channel, options));
+async function forward(call: ServerDuplexStream<Buffer, Buffer>, channel: GrpcJsChannel, path: string, context: CallContext): Promise<StatusObject> {
+  const outgoing = outgoingCall(channel, path, { identity: context.identity, requestId: context.requestId, deadline: context.deadline });
+  const span = startClientSpan(path, outgoing.headers);
+  const onward = channel.client.makeBidiStreamRequest<Uint8Array, Buffer>(path, asBuffer, identity, metadataFrom(outgoing.headers), deadlineOption(outgoing.deadlineMs));
   const cancel = (): void => onward.cancel();
-  if (context.signal.aborted) cancel();
-  else context.signal.addEventListener("abort", cancel, { once: true });
+  if (context.cancellation.aborted) cancel();
+  else context.cancellation.addEventListener("abort", cancel, { once: true });
   const { promise, resolve } = Promise.withResolvers<StatusObject>();
   onward.on("metadata", (headers: Metadata) => {
     if (!call.cancelled) call.sendMetadata(headers);
@@ -70,6 +73,6 @@ async function forward(call: ServerDuplexStream<Buffer, Buffer>, channel: Channe
     if (status.code === GrpcStatus.OK && !onward.readableEnded) await new Promise<void>((done) => onward.once("end", () => done()));
     return status;
   } finally {
-    context.signal.removeEventListener("abort", cancel);
+    context.cancellation.removeEventListener("abort", cancel);
   }
 }

@@ -1,17 +1,18 @@
 import { once } from "node:events";
 import { unlinkSync } from "node:fs";
 import { connect } from "node:net";
-import { Server, ServerCredentials, type Metadata, type ServiceDefinition, type UntypedServiceImplementation } from "@grpc/grpc-js";
+import { Server, ServerCredentials, type ServiceDefinition, type UntypedServiceImplementation } from "@grpc/grpc-js";
 import { identityFromMetadata, type Identity } from "@servable/auth";
 import { StatusError } from "@servable/errors";
 import type { Logger } from "@servable/telemetry";
-import { transportOptions } from "./channel.ts";
-import { asBuffer, identity } from "./client.ts";
+import { asBuffer, identity, transportOptions } from "./grpc-js-channel.ts";
 import { handlerOf, type CallPolicy, type EndedCall } from "./handlers.ts";
 import { createHealth, type HealthState } from "./health.ts";
 import { proxyHandlers, type ProxyRegistration } from "./proxy.ts";
 import { createReflection } from "./reflection.ts";
 import { methodPath, type ServiceRegistration } from "./service.ts";
+import { raiseWindows } from "./server-windows.ts";
+import type { HeaderGetter } from "./tracing.ts";
 
 /** What a server serves and under which rules. */
 export interface GrpcServerOptions {
@@ -20,7 +21,7 @@ export interface GrpcServerOptions {
   readonly services: readonly ServiceRegistration[];
   readonly proxies?: readonly ProxyRegistration[];
   /** Verifies callers; health and reflection are open. Absent = nobody is verified. */
-  readonly authenticate?: (metadata: Metadata, method: string) => Identity | undefined | Promise<Identity | undefined>;
+  readonly authenticate?: (header: HeaderGetter, method: string) => Identity | undefined | Promise<Identity | undefined>;
   /** Largest request taken. @default 64 MiB */
   readonly receiveBytesMax?: number;
   /** How long calls in flight may go on at shutdown. @default 5000 */
@@ -54,6 +55,7 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcS
   const openPolicy: CallPolicy = { authenticate: undefined, onCallEnd: undefined, logger: options.logger };
 
   const server = new Server(transportOptions(options.receiveBytesMax));
+  if (!raiseWindows(server)) options.logger?.warn({ event: "grpc_windows_default", help: "this version of grpc-js keeps HTTP/2 windows of 64 KiB: large tensors come slower" });
   for (const registration of services) addService(server, registration, policy);
   for (const registration of open) addService(server, registration, openPolicy);
   for (const registration of proxies) addProxy(server, registration, policy);
@@ -76,12 +78,8 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcS
 }
 
 /** Verification for services behind the gateway: the installation's token, then the identity that comes with it. */
-export function internalAuthenticator(token: string): (metadata: Metadata) => Identity {
-  return (metadata) =>
-    identityFromMetadata((key) => {
-      const value = metadata.get(key)[0];
-      return typeof value === "string" ? value : undefined;
-    }, token);
+export function internalAuthenticator(token: string): (header: HeaderGetter) => Identity {
+  return (header) => identityFromMetadata(header, token);
 }
 
 function addService(server: Server, { methods }: ServiceRegistration, policy: CallPolicy): void {

@@ -1,14 +1,10 @@
-import { SpanKind, SpanStatusCode, context, propagation, trace, type Context, type Span } from "@opentelemetry/api";
-import type { Metadata } from "@grpc/grpc-js";
+// Spans of calls. Most processes record none, and the API's no-ops still cost microseconds a call: so whether anybody
+// records is asked first, and a caller's W3C context is passed on either way.
 
-const GETTER = {
-  get: (metadata: Metadata, key: string): string | undefined => {
-    const value = metadata.get(key)[0];
-    return typeof value === "string" ? value : undefined;
-  },
-  keys: (metadata: Metadata): string[] => Object.keys(metadata.getMap()),
-};
-const SETTER = { set: (metadata: Metadata, key: string, value: string): void => metadata.set(key, value) };
+import { ProxyTracerProvider, SpanKind, SpanStatusCode, context, isSpanContextValid, propagation, trace, type Context, type Span, type Tracer } from "@opentelemetry/api";
+
+/** W3C header of a caller's context. */
+const TRACEPARENT = "traceparent";
 
 /**
  * Codes that are the server's own failure; "no such model" is an answer like any other.
@@ -17,38 +13,64 @@ const SETTER = { set: (metadata: Metadata, key: string, value: string): void => 
  */
 const SERVER_FAULTS: ReadonlySet<string> = new Set(["UNKNOWN", "DEADLINE_EXCEEDED", "UNIMPLEMENTED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS"]);
 
-const tracer = () => trace.getTracer("@servable/grpc");
-
-/** The span of one side of a call, with the context in which its work runs. */
+/** The span of one side of a call. */
 export interface CallSpan {
-  readonly context: Context;
-  readonly span: Span;
+  /** Runs work in the span's context. */
+  run<T>(work: () => T): T;
   /** Ends the span with the call's gRPC code name. */
   end(code: string): void;
 }
 
+/** The span of a call that nobody records and no caller traces. */
+export const UNTRACED: CallSpan = { run: (work) => work(), end: () => {} };
+
+/** Reads one header of a call. */
+export type HeaderGetter = (name: string) => string | undefined;
+
+const GETTER = { get: (header: HeaderGetter, key: string): string | undefined => header(key), keys: (): string[] => [TRACEPARENT, "tracestate"] };
+
+/** The tracer, or undefined while nobody records. */
+function tracer(): Tracer | undefined {
+  const provider = trace.getTracerProvider();
+  // Only the proxy knows whether a provider stands behind it.
+  return provider instanceof ProxyTracerProvider ? provider.getDelegateTracer("@servable/grpc") : provider.getTracer("@servable/grpc");
+}
+
 /** Starts the span of a served call under the caller's W3C context. */
-export function startServerSpan(method: string, metadata: Metadata): CallSpan {
-  return startSpan(method, SpanKind.SERVER, propagation.extract(context.active(), metadata, GETTER));
+export function startServerSpan(method: string, header: HeaderGetter): CallSpan {
+  const recorder = tracer();
+  if (recorder === undefined && header(TRACEPARENT) === undefined) return UNTRACED;
+  const parent = propagation.extract(context.active(), header, GETTER);
+  return recorder === undefined ? { run: (work) => context.with(parent, work), end: () => {} } : startSpan(recorder, method, SpanKind.SERVER, parent).span;
 }
 
-/** Starts the span of an outgoing call and writes its W3C context into the metadata. */
-export function startClientSpan(method: string, metadata: Metadata): CallSpan {
-  const started = startSpan(method, SpanKind.CLIENT, context.active());
-  propagation.inject(started.context, metadata, SETTER);
-  return started;
+/** Starts the span of an outgoing call and writes its W3C context into the headers. */
+export function startClientSpan(method: string, headers: Record<string, string>): CallSpan {
+  const recorder = tracer();
+  const parent = context.active();
+  if (recorder !== undefined) {
+    const started = startSpan(recorder, method, SpanKind.CLIENT, parent);
+    propagation.inject(started.context, headers);
+    return started.span;
+  }
+  const traced = trace.getSpanContext(parent);
+  if (traced !== undefined && isSpanContextValid(traced)) propagation.inject(parent, headers);
+  return UNTRACED;
 }
 
-function startSpan(method: string, kind: SpanKind, parent: Context): CallSpan {
+function startSpan(recorder: Tracer, method: string, kind: SpanKind, parent: Context): { context: Context; span: CallSpan } {
   const [, service = "", name = ""] = method.split("/");
-  const span = tracer().startSpan(`${service}/${name}`, { kind, attributes: { "rpc.system": "grpc", "rpc.service": service, "rpc.method": name } }, parent);
+  const span: Span = recorder.startSpan(`${service}/${name}`, { kind, attributes: { "rpc.system": "grpc", "rpc.service": service, "rpc.method": name } }, parent);
+  const own = trace.setSpan(parent, span);
   return {
-    span,
-    context: trace.setSpan(parent, span),
-    end(code) {
-      span.setAttribute("rpc.grpc.status_code", code);
-      if (kind === SpanKind.SERVER ? SERVER_FAULTS.has(code) : code !== "OK") span.setStatus({ code: SpanStatusCode.ERROR, message: code });
-      span.end();
+    context: own,
+    span: {
+      run: (work) => context.with(own, work),
+      end(code) {
+        span.setAttribute("rpc.grpc.status_code", code);
+        if (kind === SpanKind.SERVER ? SERVER_FAULTS.has(code) : code !== "OK") span.setStatus({ code: SpanStatusCode.ERROR, message: code });
+        span.end();
+      },
     },
   };
 }

@@ -51,6 +51,7 @@ describe("HTTP server", () => {
     { what: "a body above the limit", body: "x".repeat(2000), headers: {}, status: 413, reason: "MESSAGE_TOO_LARGE" },
     { what: "a body that unpacks above the limit", body: gzipSync("x".repeat(100_000)), headers: { "content-encoding": "gzip" }, status: 413, reason: "MESSAGE_TOO_LARGE" },
     { what: "broken gzip", body: "nonsense", headers: { "content-encoding": "gzip" }, status: 400, reason: "MESSAGE_MALFORMED" },
+    { what: "broken gzip whose content type is none", body: "nonsense", headers: { "content-encoding": "gzip", "content-type": "x" }, status: 400, reason: "MESSAGE_MALFORMED" },
     { what: "an unknown encoding", body: "x", headers: { "content-encoding": "br" }, status: 400, reason: "FIELD_INVALID" },
   ];
   for (const { what, body, headers, status, reason } of bad) {
@@ -61,6 +62,12 @@ describe("HTTP server", () => {
       assert.equal(await reasonOf(response), reason);
     });
   }
+
+  it("reads a body whatever its content type says", async () => {
+    for (const type of ["x", "multipart/form-data", "application/json; charset=utf-16", ""]) {
+      assert.deepEqual(await (await call("/echo", { method: "POST", body: new Blob(['{"a":1}']), headers: { "content-type": type } })).json(), { got: { a: 1 } }, type);
+    }
+  });
 
   it("names the variable when the port is taken", async () => {
     const taken = createServer().listen(0, "127.0.0.1");

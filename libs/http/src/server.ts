@@ -62,7 +62,9 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
   });
   app.removeAllContentTypeParsers();
   app.addContentTypeParser("*", { parseAs: "buffer" }, (_request, body, done) => done(null, body));
-  app.addHook("preParsing", async (request, _reply, payload) => {
+  app.addHook("preParsing", async (request, reply, payload) => {
+    // Only the paths say what a body is; a content type that is none must not keep a body from being read.
+    delete request.headers["content-type"];
     const encoding = request.headers["content-encoding"];
     if (encoding === undefined || encoding === "identity") return payload;
     const decoder = encoding === "gzip" ? createGunzip() : encoding === "deflate" ? createInflate() : undefined;
@@ -71,6 +73,10 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
     delete request.headers["content-length"];
     request.headers["transfer-encoding"] = "chunked";
     payload.on("error", (error) => decoder.destroy(error));
+    // Whoever reads the decoder listens too; when nobody does, an error without a listener would end this process.
+    decoder.on("error", () => payload.unpipe(decoder).resume());
+    // A body that was refused on the way (a zip bomb at the limit) is not decompressed to its end.
+    reply.raw.once("finish", () => decoder.destroy());
     return payload.pipe(decoder);
   });
   app.addHook("onRequest", (request, reply, done) => {

@@ -7,8 +7,16 @@ import { decodeBytesElements } from "@servable/tensor";
 import { ELEMENT_TYPES } from "./element-type.ts";
 import { AttributeProtoSchema, AttributeProto_AttributeType as AttributeType, ModelProtoSchema, NodeProtoSchema, TensorProtoSchema, ValueInfoProtoSchema, type AttributeProto, type NodeProto, type TensorProto, type ValueInfoProto } from "./gen/onnx/onnx_pb.js";
 
-/** A size, or the name of one that varies. */
+/** A size, or the name of one that varies. A name that begins with "?" is an inferred one, see {@link isUnknown}. */
 export type Dimension = number | string;
+
+/**
+ * Whether a dimension of an imported graph is not known while the graph is built. Equal names are equal sizes; different ones
+ * may be equal too, or broadcast: what depends on it is found out by nodes when the graph runs.
+ */
+export function isUnknown(dimension: Dimension | undefined): boolean {
+  return typeof dimension === "string" && dimension.startsWith("?");
+}
 
 /** A symbolic tensor: an input, a constant or what a node gives. */
 export interface Value {
@@ -25,8 +33,16 @@ export interface GraphNode {
   readonly opType: string;
   readonly domain: string;
   readonly inputs: readonly (Value | undefined)[];
-  readonly outputs: readonly Value[];
+  /** Undefined where an imported node leaves out an optional output. */
+  readonly outputs: readonly (Value | undefined)[];
   readonly attributes: Readonly<Record<string, Attribute>>;
+}
+
+/** Type of a node's output, and the name that it is to have. */
+export interface OutputSpec {
+  readonly datatype: Datatype;
+  readonly shape: readonly Dimension[];
+  readonly name?: string;
 }
 
 /** Raised while a graph is built: operands that do not fit. */
@@ -44,6 +60,8 @@ const IR_VERSION = 10n;
 export class Graph {
   readonly inputs: Value[] = [];
   readonly nodes: GraphNode[] = [];
+  /** Opset of the default domain; importing a newer model raises it. */
+  opset = OPSET;
   readonly initializers = new Map<string, { readonly value: Value; readonly tensor: Tensor }>();
   readonly #constants = new Map<string, Value>();
   readonly #taken = new Set<string>();
@@ -84,10 +102,35 @@ export class Graph {
   }
 
   /** Adds a node with one output whose type the caller has inferred. */
-  node(opType: string, inputs: readonly (Value | undefined)[], output: { datatype: Datatype; shape: readonly Dimension[]; name?: string }, attributes: Readonly<Record<string, Attribute>> = {}, domain = ""): Value {
+  node(opType: string, inputs: readonly (Value | undefined)[], output: OutputSpec, attributes: Readonly<Record<string, Attribute>> = {}, domain = ""): Value {
     const value = { name: output.name ?? this.#fresh(opType), datatype: output.datatype, shape: output.shape };
     this.nodes.push({ opType, domain, inputs, outputs: [value], attributes });
     return value;
+  }
+
+  /** Adds a node with several outputs, undefined = left out; a number follows a name that is taken. */
+  nodeOf(opType: string, inputs: readonly (Value | undefined)[], outputs: readonly (OutputSpec | undefined)[], attributes: Readonly<Record<string, Attribute>> = {}, domain = ""): (Value | undefined)[] {
+    const values = outputs.map((output) => output && this.#valueOf(opType, output));
+    this.nodes.push({ opType, domain, inputs, outputs: values, attributes });
+    return values;
+  }
+
+  /** An optional output of a node that is there: the one it has, or from now on gives. Gradients ask for, e.g., MaxPool's indices. */
+  optionalOutput(node: GraphNode, index: number, output: OutputSpec): Value {
+    const known = node.outputs[index];
+    if (known !== undefined) return known;
+    const value = this.#valueOf(node.opType, output);
+    // The node object stays the same: whoever walks the graph right now holds it.
+    const outputs = node.outputs as (Value | undefined)[];
+    while (outputs.length < index) outputs.push(undefined);
+    outputs[index] = value;
+    return value;
+  }
+
+  #valueOf(opType: string, { name, datatype, shape }: OutputSpec): Value {
+    const unique = name === undefined || this.#taken.has(name) ? this.#fresh(name ?? opType) : name;
+    this.#taken.add(unique);
+    return { name: unique, datatype, shape };
   }
 
   #fresh(stem: string): string {
@@ -121,7 +164,7 @@ export function buildModel({ graph, outputs, name = "graph" }: BuildOptions): Ui
   const needed = new Set<string>(named.map(({ value }) => value.name));
   const nodes: GraphNode[] = [];
   for (const node of [...graph.nodes].reverse()) {
-    if (!node.outputs.some((value) => needed.has(value.name))) continue;
+    if (!node.outputs.some((value) => value !== undefined && needed.has(value.name))) continue;
     nodes.unshift(node);
     for (const input of node.inputs) if (input !== undefined) needed.add(input.name);
   }
@@ -130,7 +173,7 @@ export function buildModel({ graph, outputs, name = "graph" }: BuildOptions): Ui
       opType: node.opType,
       domain: node.domain,
       input: node.inputs.map((value) => value?.name ?? ""),
-      output: node.outputs.map((value) => value.name),
+      output: Array.from(node.outputs, (value) => value?.name ?? ""),
       attribute: Object.entries(node.attributes).map(([key, value]) => attributeOf(key, value)),
     }),
   );
@@ -140,7 +183,7 @@ export function buildModel({ graph, outputs, name = "graph" }: BuildOptions): Ui
   const model = create(ModelProtoSchema, {
     irVersion: IR_VERSION,
     producerName: "servable",
-    opsetImport: [{ domain: "", version: BigInt(OPSET) }, ...(domains.has("ai.onnx.ml") ? [{ domain: "ai.onnx.ml", version: BigInt(ML_OPSET) }] : []), ...(domains.has("com.microsoft") ? [{ domain: "com.microsoft", version: 1n }] : [])],
+    opsetImport: [{ domain: "", version: BigInt(graph.opset) }, ...(domains.has("ai.onnx.ml") ? [{ domain: "ai.onnx.ml", version: BigInt(ML_OPSET) }] : []), ...(domains.has("com.microsoft") ? [{ domain: "com.microsoft", version: 1n }] : [])],
     graph: {
       name,
       node: protos,
@@ -160,7 +203,7 @@ function valueInfoOf({ name, datatype, shape }: Value): ValueInfoProto {
         case: "tensorType",
         value: {
           elemType: ELEMENT_TYPES[datatype],
-          shape: { dim: shape.map((dimension) => ({ value: typeof dimension === "number" ? { case: "dimValue" as const, value: BigInt(dimension) } : { case: "dimParam" as const, value: dimension } })) },
+          shape: { dim: shape.map((dimension) => (isUnknown(dimension) ? {} : { value: typeof dimension === "number" ? { case: "dimValue" as const, value: BigInt(dimension) } : { case: "dimParam" as const, value: dimension } })) },
         },
       },
     },

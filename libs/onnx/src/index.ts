@@ -1,6 +1,9 @@
+export { floatAttribute, floatsAttribute, intAttribute, intsAttribute, tensorAttribute, textAttribute } from "./attributes.ts";
 export { ELEMENT_TYPES, datatypeOf } from "./element-type.ts";
-export type { ModelProto } from "./gen/onnx/onnx_pb.js";
-export { Graph, GraphError, OPSET, buildModel, type Attribute, type BuildOptions, type Dimension, type GraphNode, type Value } from "./graph.ts";
+export { externalDataOf, inlineBytes, isExternal, largeInitializers, moveToFile, tensorBytes, type ExternalData } from "./external-data.ts";
+export { ModelProtoSchema, type ModelProto } from "./gen/onnx/onnx_pb.js";
+export { Graph, GraphError, OPSET, buildModel, isUnknown, type Attribute, type BuildOptions, type Dimension, type GraphNode, type OutputSpec, type Value } from "./graph.ts";
+export { importGraph, type ImportOptions, type ImportedGraph } from "./import/import-graph.ts";
 export { MODEL_LIMITS, checkLimits, type ModelLimits } from "./limits.ts";
 export { broadcastShapes } from "./ops/broadcast.ts";
 export { add, cast, div, equal, exp, gemm, greater, identity, isNaN, log, matMul, mul, neg, sub, where } from "./ops/math.ts";
@@ -11,3 +14,4 @@ export { printModel } from "./print.ts";
 export { readModel } from "./read.ts";
 export { signatureOf, type ModelSignature, type TensorSpec } from "./signature.ts";
 export { readTensorProto, tensorOfProto, type NamedTensorProto } from "./tensor-proto.ts";
+export { windowOf, type Window } from "./window.ts";

@@ -4,7 +4,7 @@
 
 import { StatusError } from "@servable/errors";
 import type { FunctionProto, GraphProto, ModelProto, NodeProto, TensorProto } from "./gen/onnx/onnx_pb.js";
-import { TensorProto_DataLocation } from "./gen/onnx/onnx_pb.js";
+import { externalDataOf, isExternal } from "./external-data.ts";
 
 /** Bounds of a graph that may be loaded. */
 export interface ModelLimits {
@@ -27,6 +27,7 @@ const FUNCTION_DEPTH_MAX = 64;
 /** What the checks of one model share. */
 interface Check {
   readonly limits: ModelLimits;
+  readonly files: ReadonlyMap<string, number>;
   /** Domains of the model's own functions. */
   readonly own: ReadonlySet<string>;
   /** Nodes that a node becomes when onnxruntime inlines the function it calls; 0 for an operator. */
@@ -35,13 +36,15 @@ interface Check {
 }
 
 /**
- * Refuses graphs that break a limit: external data, unknown operator domains, loops without a bound, too many or too deep
- * nodes, sizes no machine has. The model's own functions are held to the same rules and counted as often as they are called.
+ * Refuses graphs that break a limit: weights in files that are not there, unknown operator domains, loops without a bound,
+ * too many or too deep nodes, sizes no machine has. The model's own functions are held to the same rules and counted as often
+ * as they are called.
  *
+ * @param files sizes by path of the files that stand beside the model, at which its weights may point
  * @throws StatusError `MODEL_REFUSED` naming the limit and the node
  */
-export function checkLimits(model: ModelProto, limits: ModelLimits = MODEL_LIMITS): void {
-  const check: Check = { limits, own: new Set(model.functions.map(({ domain }) => domain)), inlined: inlinedNodes(model.functions), nodeCount: 0 };
+export function checkLimits(model: ModelProto, limits: ModelLimits = MODEL_LIMITS, files: ReadonlyMap<string, number> = new Map()): void {
+  const check: Check = { limits, files, own: new Set(model.functions.map(({ domain }) => domain)), inlined: inlinedNodes(model.functions), nodeCount: 0 };
   // Whatever domain a function claims, also one of onnxruntime's own: its body runs.
   for (const { node } of model.functions) checkNodes(node, constantsOf(node), 0, check);
   if (model.graph !== undefined) checkGraph(model.graph, 0, check);
@@ -89,7 +92,7 @@ function withNested(node: NodeProto): NodeProto[] {
 
 function checkGraph(graph: GraphProto, depth: number, check: Check): void {
   if (depth > check.limits.nestingDepthMax) throw refuse(`graphs nest deeper than ${check.limits.nestingDepthMax}`);
-  for (const tensor of graph.initializer) checkTensor(tensor, check.limits);
+  for (const tensor of graph.initializer) checkTensor(tensor, check.limits, check.files);
   for (const { values, indices } of graph.sparseInitializer) for (const tensor of [values, indices]) if (tensor !== undefined) checkTensor(tensor, check.limits);
   checkNodes(graph.node, constantsOf(graph.node, graph.initializer), depth, check);
 }
@@ -125,9 +128,14 @@ function checkNode(node: NodeProto, constants: ReadonlyMap<string, TensorProto>,
   }
 }
 
-function checkTensor(tensor: TensorProto, limits: ModelLimits): void {
-  if (tensor.externalData.length > 0 || tensor.dataLocation === TensorProto_DataLocation.EXTERNAL) {
-    throw refuse(`tensor "${tensor.name}" points at another file: save the model with all weights inside`);
+/** Only initialisers may point at files, and only at those that came with the model. */
+function checkTensor(tensor: TensorProto, limits: ModelLimits, files?: ReadonlyMap<string, number>): void {
+  if (isExternal(tensor)) {
+    const data = externalDataOf(tensor);
+    const location = tensor.externalData.find(({ key }) => key === "location")?.value ?? "";
+    const size = files?.get(location);
+    if (size === undefined) throw refuse(`tensor "${tensor.name}" points at another file, "${location.slice(0, 80)}", which is not part of the version: upload it too, or save the model with all weights inside`);
+    if (data === undefined || data.offsetBytes + data.lengthBytes > size) throw refuse(`tensor "${tensor.name}" points at bytes that "${location}" does not have`);
   }
   const elements = tensor.dims.reduce((product, dimension) => product * (dimension < 0n ? 2n ** 62n : dimension), 1n);
   if (elements > BigInt(limits.constantElementsMax) * 16n) throw refuse(`tensor "${tensor.name}" states ${elements} elements`);

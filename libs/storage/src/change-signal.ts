@@ -1,9 +1,16 @@
 /** Wakes watchers after a commit. Watchers also look by themselves now and then: another process may have written. */
 export class ChangeSignal {
   readonly #waiting = new Set<() => void>();
+  #count = 0;
+
+  /** How often something changed; whoever keeps what it read compares this. */
+  get count(): number {
+    return this.#count;
+  }
 
   /** Tells every waiter that something changed. */
   notify(): void {
+    this.#count++;
     for (const wake of [...this.#waiting]) wake();
   }
 

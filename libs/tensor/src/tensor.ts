@@ -122,6 +122,6 @@ function toInteger(value: unknown, [min, max]: readonly [bigint, bigint], dataty
 }
 
 function mismatch(where: string, want: string, got: unknown): StatusError {
-  const shown = got === null ? "null" : typeof got === "object" ? "an object" : JSON.stringify(got);
+  const shown = got === null ? "null" : typeof got === "object" ? "an object" : typeof got === "string" ? JSON.stringify(got.slice(0, 60)) : String(got);
   return new StatusError("DATATYPE_MISMATCH", `${where} must be ${want}, got ${String(shown).slice(0, 60)}`);
 }

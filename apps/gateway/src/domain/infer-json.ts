@@ -114,7 +114,7 @@ function choiceOf(value: unknown, where: string): InferParameter["parameterChoic
 }
 
 function datatypeOf(value: unknown, name: string): Datatype {
-  if (typeof value !== "string" || !isDatatype(value)) throw new StatusError("DATATYPE_MISMATCH", `input '${name}': ${JSON.stringify(value) ?? "no datatype"} is no datatype of the protocol: write e.g. FP32 or BYTES`);
+  if (typeof value !== "string" || !isDatatype(value)) throw new StatusError("DATATYPE_MISMATCH", `input '${name}': ${typeof value === "string" ? JSON.stringify(value.slice(0, 60)) : typeof value} is no datatype of the protocol: write e.g. FP32 or BYTES`);
   return value;
 }
 

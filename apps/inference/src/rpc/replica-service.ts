@@ -1,14 +1,13 @@
+import type { MessageInitShape } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { requireRole } from "@servable/auth";
-import { ReplicaService } from "@servable/contracts/inference/v1/replica";
+import { ReplicaService, type ReplicaStatusSchema } from "@servable/contracts/inference/v1/replica";
 import { implement, type ServiceRegistration } from "@servable/grpc";
 import type { ModelRepository } from "../domain/model-repository.ts";
 
 /** servable.inference.v1.ReplicaService: what this process is doing. */
 export function replicaService({ repository, replicaId, startTimeMs, registryConnected }: { repository: ModelRepository; replicaId: string; startTimeMs: number; registryConnected: () => boolean }): ServiceRegistration {
-  return implement(ReplicaService, {
-    getReplicaStatus(_request, { identity }) {
-      requireRole(identity, "admin");
+  const status = (): MessageInitShape<typeof ReplicaStatusSchema> => {
       const models = repository.all();
       return {
         replicaId,
@@ -27,6 +26,15 @@ export function replicaService({ repository, replicaId, startTimeMs, registryCon
         inFlightCount: models.reduce((sum, { inFlight }) => sum + inFlight, 0),
         residentMemoryBytes: BigInt(process.memoryUsage.rss()),
       };
+  };
+  return implement(ReplicaService, {
+    getReplicaStatus(_request, { identity }) {
+      requireRole(identity, "admin");
+      return status();
+    },
+    listReplicaStatuses(_request, { identity }) {
+      requireRole(identity, "admin");
+      return { replicas: [status()] };
     },
   });
 }

@@ -1,8 +1,11 @@
 import { createHash } from "node:crypto";
+import { mkdir, mkdtemp, rm } from "node:fs/promises";
+import { join } from "node:path";
 import { StatusError } from "@servable/errors";
 import type { ModelSignature } from "@servable/onnx";
-import type { BlobStore } from "@servable/storage";
+import { linkArtifacts, type BlobStore } from "@servable/storage";
 import { ModelCatalog, stateWrong } from "./model-catalog.ts";
+import { pipelineSignatureOf } from "./pipeline-signature.ts";
 import type { ArtifactRecord, VersionRecord } from "./records.ts";
 import type { RegistryStore } from "./registry-store.ts";
 
@@ -12,7 +15,7 @@ export const MODEL_FILE = "model.onnx";
 /** What a model file was found to be. */
 export type ValidationResult = { readonly ok: true; readonly signature: ModelSignature } | { readonly ok: false; readonly reason: string; readonly message: string };
 
-/** Checks a model file where it can do no harm. */
+/** Checks a model file where it can do no harm; the version's other files stand beside it. */
 export type Validator = (path: string, signal: AbortSignal) => Promise<ValidationResult>;
 
 /** What the store of artifacts stands on. */
@@ -22,6 +25,8 @@ export interface ArtifactStoreDeps {
   readonly blobs: BlobStore;
   readonly validate: Validator;
   readonly artifactBytesMax: number;
+  /** Where versions are laid out to be checked; on the blobs' device, so that nothing is copied. */
+  readonly checkDir: string;
 }
 
 /** Uploads, checks and downloads of versions' files. A version becomes READY only after its model file was checked. */
@@ -50,12 +55,10 @@ export class ArtifactStore {
     return artifact;
   }
 
-  /** Checks the model file and decides the version: READY or FAILED. @throws StatusError `STATE_WRONG` */
+  /** Checks the model file, or the configuration of a pipeline, and decides the version: READY or FAILED. @throws StatusError `STATE_WRONG` */
   async finalize(versionName: string, principal: string, signal: AbortSignal): Promise<VersionRecord> {
     const version = await this.#pending(versionName);
-    const model = version.artifacts.find(({ path }) => path === MODEL_FILE);
-    if (model === undefined) throw new StatusError("STATE_WRONG", `${versionName} has no artifact "${MODEL_FILE}": upload it first`, { metadata: { state: version.state } });
-    const result = await this.#deps.validate(this.#deps.blobs.path(model.sha256), signal);
+    const result = await this.#check(version, signal);
     return this.#deps.catalog.finishVersion(
       result.ok
         ? { ...version, state: "READY", digest: digestOf(version.artifacts), signature: result.signature }
@@ -70,6 +73,27 @@ export class ArtifactStore {
     const artifact = version.artifacts.find((each) => each.path === path);
     if (artifact === undefined) throw new StatusError("ARTIFACT_NOT_FOUND", `${versionName} has no artifact "${path}": it has ${version.artifacts.map((each) => each.path).join(", ") || "none"}`, { metadata: { path } });
     return { artifact, chunks: this.#deps.blobs.read(artifact.sha256, { offsetBytes }) };
+  }
+
+  async #check(version: VersionRecord, signal: AbortSignal): Promise<ValidationResult> {
+    if (version.artifacts.some(({ path }) => path === MODEL_FILE)) {
+      await mkdir(this.#deps.checkDir, { recursive: true });
+      const folder = await mkdtemp(join(this.#deps.checkDir, "version-"));
+      try {
+        await linkArtifacts(folder, version.artifacts, this.#deps.blobs);
+        return await this.#deps.validate(join(folder, MODEL_FILE), signal);
+      } finally {
+        await rm(folder, { recursive: true, force: true });
+      }
+    }
+    try {
+      const signature = pipelineSignatureOf(version.servingConfigJson);
+      if (signature !== undefined) return { ok: true, signature };
+    } catch (error) {
+      const { reason, message } = StatusError.from(error);
+      return { ok: false, reason, message };
+    }
+    throw new StatusError("STATE_WRONG", `${version.name} has no artifact "${MODEL_FILE}": upload it first`, { metadata: { state: version.state } });
   }
 
   async #pending(name: string): Promise<VersionRecord> {

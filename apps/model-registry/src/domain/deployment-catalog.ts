@@ -89,7 +89,7 @@ export class DeploymentCatalog {
       }
     }
     if ((await wantedVersions(store, deployment)).length === 0) {
-      const what = deployment.policy.kind === "alias" ? `alias "${deployment.policy.alias}"` : "READY version";
+      const what = deployment.policy.kind === "alias" ? `alias "${deployment.policy.alias}"` : deployment.policy.kind === "labels" ? `alias of ${deployment.policy.aliases.join(", ")}` : "READY version";
       throw new StatusError("STATE_WRONG", `${deployment.model} has no ${what}: finalize a version first`, { metadata: { model: deployment.model } });
     }
   }
@@ -128,19 +128,28 @@ export async function wantedVersions(store: RegistryStore, { model, policy }: De
       const found = await Promise.all([...new Set(policy.versions)].sort((a, b) => a - b).map((number) => store.versions.get(`${model}/versions/${number}`)));
       return found.filter((version) => version?.state === "READY") as VersionRecord[];
     }
-    case "alias": {
-      const { project, model: id } = parseName(MODEL, model);
-      const alias = await store.aliases.get(formatName(ALIAS, { project, model: id, alias: policy.alias }));
-      const version = alias && (await store.versions.get(alias.version));
-      return version === undefined ? [] : [version];
-    }
+    case "all":
+      return (await store.versions.list(model, { after: undefined, limit: VERSIONS_MAX, state: "READY" })).reverse();
+    case "alias":
+      return versionsAt(store, model, [policy.alias]);
+    case "labels":
+      return versionsAt(store, model, policy.aliases);
   }
+}
+
+/** The versions that aliases point at, ascending; one that does not exist points nowhere. */
+async function versionsAt(store: RegistryStore, model: string, aliases: readonly string[]): Promise<VersionRecord[]> {
+  const { project, model: id } = parseName(MODEL, model);
+  const found = await Promise.all(aliases.map((alias) => store.aliases.get(formatName(ALIAS, { project, model: id, alias }))));
+  const names = new Set(found.filter((alias) => alias !== undefined).map(({ version }) => version));
+  const versions = await Promise.all([...names].map((name) => store.versions.get(name)));
+  return versions.filter((version) => version !== undefined).sort((a, b) => a.number - b.number);
 }
 
 function checkFields({ policy, replicaCount, servingConfigJson }: DeploymentFields): DeploymentFields {
   checkServingConfig("deployment.serving_config_json", servingConfigJson);
   if (replicaCount < 0 || replicaCount > REPLICAS_MAX) throw new StatusError("FIELD_INVALID", `deployment.replica_count must be 0 to ${REPLICAS_MAX}`, { metadata: { field: "deployment.replica_count" } });
-  const count = policy.kind === "latest" ? policy.count : policy.kind === "specific" ? policy.versions.length : 1;
+  const count = policy.kind === "latest" ? policy.count : policy.kind === "specific" ? policy.versions.length : policy.kind === "labels" ? new Set(policy.aliases).size : 1;
   if (count < 1 || count > VERSIONS_MAX) throw new StatusError("FIELD_INVALID", `deployment.version_policy must select 1 to ${VERSIONS_MAX} versions`, { metadata: { field: "deployment.version_policy" } });
   return { policy, replicaCount: replicaCount === 0 ? 1 : replicaCount, servingConfigJson };
 }

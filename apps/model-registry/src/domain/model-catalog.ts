@@ -1,7 +1,7 @@
 import { checkEtag, checkId, checkServedName, checkLabels, checkText, etagOf, formatName, parseName } from "@servable/aip";
 import { StatusError } from "@servable/errors";
 import type { ChangeSignal } from "@servable/storage";
-import type { AliasRecord, LineageRecord, ModelRecord, VersionRecord } from "./records.ts";
+import type { AliasRecord, LineageRecord, ModelRecord, VersionPolicyRecord, VersionRecord } from "./records.ts";
 import type { ListOptions, RegistryStore } from "./registry-store.ts";
 
 export const MODEL = "projects/{project}/models/{model}";
@@ -11,6 +11,9 @@ export const ALIAS = "projects/{project}/models/{model}/aliases/{alias}";
 /** Events kept; a watcher that is further behind lists again. */
 const EVENTS_KEPT = 100_000;
 const COMPACT_EVERY = 1_000;
+
+/** Numbers given elsewhere may be dates or times; beyond this they would not be exact. */
+const VERSION_NUMBER_MAX = 2 ** 52;
 
 /** What the catalog stands on. */
 export interface CatalogDeps {
@@ -27,6 +30,8 @@ export interface NewVersion {
   readonly servingConfigJson: string;
   readonly metrics: Readonly<Record<string, number>>;
   readonly requestId: string;
+  /** The number that it shall get; 0 = the next. */
+  readonly number: number;
 }
 
 /** Models, versions and aliases: every write is one transaction with its event. */
@@ -98,15 +103,17 @@ export class ModelCatalog {
     });
   }
 
-  /** @throws StatusError `MODEL_NOT_FOUND`, `FIELD_INVALID` */
+  /** @throws StatusError `MODEL_NOT_FOUND`, `FIELD_INVALID`, `ALREADY_EXISTS` for a number that was given, or is below one that was */
   async createVersion(parent: string, fields: NewVersion, principal: string): Promise<VersionRecord> {
     parseName(MODEL, parent, "parent");
     const known = fields.requestId === "" ? undefined : await this.#deps.store.versions.getByRequestId(parent, fields.requestId);
     if (known !== undefined) return known;
     checkServingConfig("model_version.serving_config_json", fields.servingConfigJson);
+    if (!Number.isSafeInteger(fields.number) || fields.number < 0 || fields.number > VERSION_NUMBER_MAX) throw new StatusError("FIELD_INVALID", `version_number must be 0 to ${VERSION_NUMBER_MAX}`, { metadata: { field: "version_number" } });
     return this.#commit("model_version.created", (version: VersionRecord) => version.name, principal, {}, async (store) => {
       const { project, model: id } = parseName(MODEL, (await this.#model(store, parent)).name);
-      const number = await store.models.takeVersionNumber(parent);
+      const number = await store.models.takeVersionNumber(parent, fields.number);
+      if (number === undefined) throw new StatusError("ALREADY_EXISTS", `version_number: ${parent} has given the number ${fields.number} or a higher one already; leave it out to get the next`, { metadata: { field: "version_number" } });
       const version: VersionRecord = {
         name: formatName(VERSION, { project, model: id, version: String(number) }),
         model: parent,
@@ -208,7 +215,7 @@ export class ModelCatalog {
       const alias = await store.aliases.get(name);
       if (alias === undefined) throw new StatusError("ALIAS_NOT_FOUND", `there is no ${name}`, { metadata: { alias: name } });
       checkEtag(etag, etagOf(alias.revision));
-      const user = (await store.deployments.all()).find(({ model, policy }) => model === alias.model && policy.kind === "alias" && name.endsWith(`/${policy.alias}`));
+      const user = (await store.deployments.all()).find(({ model, policy }) => model === alias.model && followsAlias(policy, name.split("/").at(-1) ?? ""));
       if (user !== undefined) throw new StatusError("RESOURCE_IN_USE", `${user.name} follows ${name}: change the deployment first`, { metadata: { user: user.name } });
       await store.aliases.delete(name);
     });
@@ -254,6 +261,11 @@ export function checkServingConfig(field: string, text: string): void {
     // Said below in words that name the field.
   }
   throw new StatusError("FIELD_INVALID", `${field} must be a JSON object in the form of the protocol's ModelConfig`, { metadata: { field } });
+}
+
+/** Whether moving the alias changes what a policy selects. */
+function followsAlias(policy: VersionPolicyRecord, alias: string): boolean {
+  return policy.kind === "alias" ? policy.alias === alias : policy.kind === "labels" && policy.aliases.includes(alias);
 }
 
 /** The error of a version that is in another state than the call needs. */

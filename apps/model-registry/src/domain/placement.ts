@@ -1,21 +1,47 @@
-import { createHash } from "node:crypto";
+// The registry's view of placement: what a deployment weighs, and whether it may leave memory. Where it goes is decided by
+// the pure function of @servable/scheduling, which is also run in simulation (docs/placement.md).
 
-// Rendezvous hashing (Thaler & Ravishankar 1998): every deployment ranks every replica by a hash of both, and takes the
-// first ones. Nothing has to be remembered, and a replica that goes moves only what it held.
+import { estimateFootprintBytes, placeModels } from "@servable/scheduling";
+import type { DeploymentRecord, ReplicaRecord, VersionRecord, VersionStatusRecord } from "./records.ts";
 
-/** What placement needs of a deployment. */
+/** A deployment with the versions that it is to serve. */
 export interface PlacedDeployment {
-  readonly name: string;
-  /** On how many replicas it is wanted. */
-  readonly replicaCount: number;
+  readonly deployment: DeploymentRecord;
+  readonly wanted: readonly VersionRecord[];
+  /** What replicas say of its versions. */
+  readonly statuses: readonly VersionStatusRecord[];
 }
 
 /** Replica ids by deployment name; fewer than wanted when there are fewer replicas. A pure function of its arguments. */
-export function place(deployments: readonly PlacedDeployment[], replicaIds: readonly string[]): Map<string, string[]> {
-  return new Map(
-    deployments.map(({ name, replicaCount }) => {
-      const ranked = replicaIds.map((id) => ({ id, weight: createHash("sha256").update(`${name}\n${id}`).digest("hex") })).sort((a, b) => (a.weight < b.weight ? 1 : -1));
-      return [name, ranked.slice(0, replicaCount).map(({ id }) => id)];
-    }),
+export function place(deployments: readonly PlacedDeployment[], replicas: readonly ReplicaRecord[]): Map<string, string[]> {
+  // Whoever is about to stop gets nothing.
+  const takers = replicas.filter(({ draining }) => !draining).map(({ replicaId, memoryBudgetBytes }) => ({ id: replicaId, budgetBytes: memoryBudgetBytes }));
+  return placeModels(
+    deployments.map(({ deployment, wanted, statuses }) => ({
+      name: deployment.name,
+      replicaCount: deployment.replicaCount,
+      bytes: wanted.reduce((total, version) => total + bytesOf(version, statuses), 0),
+      pinned: wanted.some((version) => isPinned(version, deployment)),
+    })),
+    takers,
   );
+}
+
+/** What replicas measured; before anyone has, an estimate from the size of the files. */
+function bytesOf({ number, artifacts }: VersionRecord, statuses: readonly VersionStatusRecord[]): number {
+  const measured = Math.max(0, ...statuses.filter(({ version }) => version === number).map(({ memoryBytes }) => memoryBytes));
+  return measured > 0 ? measured : estimateFootprintBytes(artifacts.reduce((total, { sizeBytes }) => total + sizeBytes, 0));
+}
+
+function isPinned(version: VersionRecord, deployment: DeploymentRecord): boolean {
+  return (pinnedSetting(deployment.servingConfigJson) ?? pinnedSetting(version.servingConfigJson)) === "true";
+}
+
+/** `parameters["servable.pinned"]` of a ModelConfig in JSON, whose form was checked when it was stored. */
+function pinnedSetting(servingConfigJson: string): string | undefined {
+  if (!servingConfigJson.includes("servable.pinned")) return undefined;
+  const { parameters } = JSON.parse(servingConfigJson) as { parameters?: Readonly<Record<string, { stringValue?: string; string_value?: string }>> };
+  const parameter = parameters?.["servable.pinned"];
+  const text: unknown = parameter?.stringValue ?? parameter?.string_value;
+  return typeof text === "string" ? text.toLowerCase() : undefined;
 }

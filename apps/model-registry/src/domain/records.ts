@@ -70,7 +70,9 @@ export interface AliasRecord {
 export type VersionPolicyRecord =
   | { readonly kind: "latest"; readonly count: number }
   | { readonly kind: "specific"; readonly versions: readonly number[] }
-  | { readonly kind: "alias"; readonly alias: string };
+  | { readonly kind: "alias"; readonly alias: string }
+  | { readonly kind: "all" }
+  | { readonly kind: "labels"; readonly aliases: readonly string[] };
 
 /** A deployment as it is stored: only what is wanted; what is follows from the replicas' reports. */
 export interface DeploymentRecord {
@@ -90,6 +92,8 @@ export interface ReplicaRecord {
   readonly replicaId: string;
   readonly address: string;
   readonly memoryBudgetBytes: number;
+  /** About to stop: gets no more models and hands over those it has. */
+  readonly draining: boolean;
   readonly expireTimeMs: number;
 }
 
@@ -101,6 +105,8 @@ export interface VersionStatusRecord {
   readonly state: number;
   readonly message: string;
   readonly assignmentEtag: string;
+  /** What it takes in memory; 0 = not known. */
+  readonly memoryBytes: number;
 }
 
 /** One thing that happened. */

@@ -15,8 +15,8 @@ export interface RegistryStore {
     get(name: string): Promise<ModelRecord | undefined>;
     list(project: string, options: ListOptions): Promise<ModelRecord[]>;
     update(model: ModelRecord): Promise<void>;
-    /** Takes the next version number; never gives one twice. */
-    takeVersionNumber(name: string): Promise<number>;
+    /** Takes the next version number, or a higher one that is wanted (0 = none); never gives one twice: then undefined. */
+    takeVersionNumber(name: string, wanted: number): Promise<number | undefined>;
     delete(name: string): Promise<void>;
   };
   readonly versions: {
@@ -32,6 +32,8 @@ export interface RegistryStore {
   readonly aliases: {
     get(name: string): Promise<AliasRecord | undefined>;
     list(model: string, options: ListOptions): Promise<AliasRecord[]>;
+    /** All aliases of all models. */
+    all(): Promise<AliasRecord[]>;
     put(alias: AliasRecord): Promise<void>;
     delete(name: string): Promise<void>;
   };

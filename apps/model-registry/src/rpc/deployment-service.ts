@@ -74,12 +74,12 @@ export function deploymentService({ deployments, serving }: { deployments: Deplo
     async reportReplica({ replica, statuses, leaving }, { identity }) {
       requireRole(identity, "admin");
       const replicaId = replica?.replicaId ?? "";
-      await serving.report(
-        { replicaId, address: replica?.address ?? "", memoryBudgetBytes: Number(replica?.memoryBudgetBytes ?? 0n) },
-        statuses.map(({ deployment, version, state, message, assignmentEtag }) => ({ replicaId, deployment, version: Number(version), state, message: message.slice(0, 2_000), assignmentEtag })),
+      const handedOver = await serving.report(
+        { replicaId, address: replica?.address ?? "", memoryBudgetBytes: Number(replica?.memoryBudgetBytes ?? 0n), draining: replica?.draining ?? false },
+        statuses.map(({ deployment, version, state, message, assignmentEtag, memoryBytes }) => ({ replicaId, deployment, version: Number(version), state, message: message.slice(0, 2_000), assignmentEtag, memoryBytes: Number(memoryBytes) })),
         leaving,
       );
-      return { leaseDuration: { seconds: BigInt(Math.floor(serving.leaseMs / 1000)), nanos: (serving.leaseMs % 1000) * 1_000_000 } };
+      return { handedOver, leaseDuration: { seconds: BigInt(Math.floor(serving.leaseMs / 1000)), nanos: (serving.leaseMs % 1000) * 1_000_000 } };
     },
     async *watchAssignments({ replicaId }, { identity, signal }) {
       requireRole(identity, "admin");
@@ -102,6 +102,10 @@ function policyOf(policy: VersionPolicy | undefined): VersionPolicyRecord {
       return { kind: "specific", versions: policy.choice.value.versions.map(Number) };
     case "alias":
       return { kind: "alias", alias: policy.choice.value };
+    case "all":
+      return { kind: "all" };
+    case "labels":
+      return { kind: "labels", aliases: policy.choice.value.aliases };
     default:
       return { kind: "latest", count: policy?.choice.value?.versionCount || 1 };
   }
@@ -110,12 +114,13 @@ function policyOf(policy: VersionPolicy | undefined): VersionPolicyRecord {
 function assignmentSet(state: ServingState, replicaId: string): MessageInitShape<typeof AssignmentSetSchema> {
   return {
     sequence: BigInt(state.sequence),
-    assignments: state.assignments(replicaId).map(({ deployment, version, isDefault, etag }) => ({
+    assignments: state.assignments(replicaId).map(({ deployment, version, isDefault, etag, aliases }) => ({
       deployment: deployment.name,
       modelVersion: versionMessage(version),
       servingConfigJson: deployment.servingConfigJson,
       defaultVersion: isDefault,
       etag,
+      aliases: [...aliases],
     })),
   };
 }
@@ -123,19 +128,20 @@ function assignmentSet(state: ServingState, replicaId: string): MessageInitShape
 function routingTable(state: ServingState): MessageInitShape<typeof RoutingTableSchema> {
   return {
     sequence: BigInt(state.sequence),
-    routes: state.routes.map(({ deployment, version, isDefault, addresses }) => ({
+    routes: state.routes.map(({ deployment, version, isDefault, addresses, aliases }) => ({
       deployment,
       version: BigInt(version.number),
       defaultVersion: isDefault,
       addresses: [...addresses],
+      aliases: [...aliases],
       ...(version.signature === undefined ? {} : { signature: signatureMessage(version.signature) }),
     })),
     replicas: state.replicas.map((replica) => replicaMessage({ ...replica, expireTimeMs: 0 })),
   };
 }
 
-function replicaMessage({ replicaId, address, memoryBudgetBytes, expireTimeMs }: ReplicaRecord) {
-  return { replicaId, address, memoryBudgetBytes: BigInt(memoryBudgetBytes), expireTime: timestampFromMs(expireTimeMs) };
+function replicaMessage({ replicaId, address, memoryBudgetBytes, draining, expireTimeMs }: ReplicaRecord) {
+  return { replicaId, address, memoryBudgetBytes: BigInt(memoryBudgetBytes), draining, expireTime: timestampFromMs(expireTimeMs) };
 }
 
 /** A snapshot with what it is compared by: all of it but the sequence number, which other resources move. */

@@ -3,12 +3,12 @@
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { etagOf } from "@servable/aip";
-import { Deployment_State, DeploymentSchema, type Deployment } from "@servable/contracts/registry/v1/deployment";
+import { Deployment_State, DeploymentSchema, type Deployment, type VersionPolicySchema } from "@servable/contracts/registry/v1/deployment";
 import { EventSchema, type Event } from "@servable/contracts/registry/v1/event";
 import { ModelAliasSchema, ModelSchema, type Model, type ModelAlias } from "@servable/contracts/registry/v1/model";
 import { ModelVersionSchema, ModelVersion_State, SignatureSchema, type ModelVersion } from "@servable/contracts/registry/v1/model_version";
 import type { ModelSignature } from "@servable/onnx";
-import type { AliasRecord, EventRecord, ModelRecord, VersionRecord } from "../domain/records.ts";
+import type { AliasRecord, EventRecord, ModelRecord, VersionPolicyRecord, VersionRecord } from "../domain/records.ts";
 import type { DeploymentView } from "../domain/serving-state.ts";
 
 export function modelMessage(model: ModelRecord): Model {
@@ -57,19 +57,27 @@ export function eventMessage(event: EventRecord): Event {
   return create(EventSchema, { sequence: BigInt(event.sequence), type: event.type, resource: event.resource, time: timestampFromMs(event.timeMs), principal: event.principal, attributes: { ...event.attributes } });
 }
 
+function policyMessage(policy: VersionPolicyRecord): MessageInitShape<typeof VersionPolicySchema> {
+  switch (policy.kind) {
+    case "latest":
+      return { choice: { case: "latest", value: { versionCount: policy.count } } };
+    case "specific":
+      return { choice: { case: "specific", value: { versions: policy.versions.map(BigInt) } } };
+    case "alias":
+      return { choice: { case: "alias", value: policy.alias } };
+    case "all":
+      return { choice: { case: "all", value: {} } };
+    case "labels":
+      return { choice: { case: "labels", value: { aliases: [...policy.aliases] } } };
+  }
+}
+
 export function deploymentMessage({ deployment, state, failureMessage, wanted, ready }: DeploymentView): Deployment {
   const { policy } = deployment;
   return create(DeploymentSchema, {
     name: deployment.name,
     model: deployment.model,
-    versionPolicy: {
-      choice:
-        policy.kind === "latest"
-          ? { case: "latest", value: { versionCount: policy.count } }
-          : policy.kind === "specific"
-            ? { case: "specific", value: { versions: policy.versions.map(BigInt) } }
-            : { case: "alias", value: policy.alias },
-    },
+    versionPolicy: policyMessage(policy),
     replicaCount: deployment.replicaCount,
     servingConfigJson: deployment.servingConfigJson,
     state: Deployment_State[state],

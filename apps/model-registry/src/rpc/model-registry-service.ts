@@ -53,7 +53,7 @@ export function modelRegistryService({ catalog, artifacts, events }: { catalog: 
       return {};
     },
 
-    async createModelVersion({ parent, modelVersion, requestId }, { identity }) {
+    async createModelVersion({ parent, modelVersion, requestId, versionNumber }, { identity }) {
       const { principal } = authorize(identity, "developer", parent);
       return versionMessage(
         await catalog.createVersion(
@@ -65,6 +65,7 @@ export function modelRegistryService({ catalog, artifacts, events }: { catalog: 
             servingConfigJson: modelVersion?.servingConfigJson ?? "",
             metrics: modelVersion?.metrics ?? {},
             requestId,
+            number: Number(versionNumber),
           },
           principal,
         ),

@@ -15,6 +15,7 @@ export function sqlAliases(db: Kysely<RegistrySchema>): RegistryStore["aliases"]
       const query = db.selectFrom("registry_alias").selectAll().where("model", "=", model).where("name", ">", String(after ?? ""));
       return (await query.orderBy("name").limit(limit).execute()).map(toRecord);
     },
+    all: async () => (await db.selectFrom("registry_alias").selectAll().orderBy("name").execute()).map(toRecord),
     put: async ({ name, model, version, revision, updateTimeMs }) => {
       const row = { name, model, version, revision, update_time_ms: updateTimeMs };
       await db.insertInto("registry_alias").values(row).onConflict((conflict) => conflict.column("name").doUpdateSet(row)).execute();

@@ -17,14 +17,15 @@ export function sqlModels(db: Kysely<RegistrySchema>): RegistryStore["models"] {
       return (await query.orderBy("name").limit(limit).execute()).map(toRecord);
     },
     update: async (model) => void (await db.updateTable("registry_model").set(toRow(model)).where("name", "=", model.name).execute()),
-    takeVersionNumber: async (name) => {
-      const { next_version } = await db
+    takeVersionNumber: async (name, wanted) => {
+      const taken = await db
         .updateTable("registry_model")
-        .set((eb) => ({ next_version: eb("next_version", "+", 1) }))
+        .set((eb) => ({ next_version: wanted === 0 ? eb("next_version", "+", 1) : wanted + 1 }))
         .where("name", "=", name)
+        .$if(wanted > 0, (query) => query.where("next_version", "<=", wanted))
         .returning("next_version")
-        .executeTakeFirstOrThrow();
-      return next_version - 1;
+        .executeTakeFirst();
+      return taken === undefined ? undefined : taken.next_version - 1;
     },
     delete: async (name) => void (await db.deleteFrom("registry_model").where("name", "=", name).execute()),
   };

@@ -11,8 +11,8 @@ export interface RegistrySchema {
   registry_artifact: { version: string; path: string; sha256: string; size_bytes: number };
   registry_alias: { name: string; model: string; version: string; revision: number; update_time_ms: number };
   registry_deployment: { name: string; project: string; model: string; policy_json: string; replica_count: number; serving_config_json: string; revision: number; create_time_ms: number; update_time_ms: number };
-  registry_replica: { replica_id: string; address: string; memory_budget_bytes: number; expire_time_ms: number };
-  registry_version_status: { replica_id: string; deployment: string; version: number; state: number; message: string; assignment_etag: string };
+  registry_replica: { replica_id: string; address: string; memory_budget_bytes: number; draining: number; expire_time_ms: number };
+  registry_version_status: { replica_id: string; deployment: string; version: number; state: number; message: string; assignment_etag: string; memory_bytes: number };
   registry_event: { sequence: number; project: string; type: string; resource: string; time_ms: number; principal: string; attributes_json: string };
   registry_counter: { name: string; value: number };
 }
@@ -20,7 +20,13 @@ export interface RegistrySchema {
 /** The schema's history; entries never change. */
 export const REGISTRY_MIGRATIONS: Readonly<Record<string, Migration>> = {
   "0001_registry": { up: createTables },
+  "0002_placement": { up: addPlacement },
 };
+
+async function addPlacement(db: Kysely<unknown>): Promise<void> {
+  await db.schema.alterTable("registry_replica").addColumn("draining", "integer", (c) => c.notNull().defaultTo(0)).execute();
+  await db.schema.alterTable("registry_version_status").addColumn("memory_bytes", "bigint", (c) => c.notNull().defaultTo(0)).execute();
+}
 
 async function createTables(db: Kysely<unknown>): Promise<void> {
   const text = "text";

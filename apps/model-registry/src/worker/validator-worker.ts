@@ -1,9 +1,10 @@
 // Reads a stranger's model where a crash, an endless run or a memory bomb ends this process only.
-// argv: path of the file. Answers one message over IPC and ends.
+// argv: path of the file; the version's other files stand beside it. Answers one message over IPC and ends.
 
-import { readFileSync } from "node:fs";
+import { readFileSync, readdirSync, statSync } from "node:fs";
+import { dirname, join, relative, sep } from "node:path";
 import { StatusError } from "@servable/errors";
-import { checkLimits, readModel, signatureOf, type ModelSignature, type TensorSpec } from "@servable/onnx";
+import { MODEL_LIMITS, checkLimits, readModel, signatureOf, type ModelSignature, type TensorSpec } from "@servable/onnx";
 import ort from "onnxruntime-node";
 import type { ValidationResult } from "../domain/artifact-store.ts";
 
@@ -15,9 +16,9 @@ async function validate(path: string): Promise<ValidationResult> {
   try {
     const bytes = readFileSync(path);
     const model = readModel(bytes);
-    checkLimits(model);
+    checkLimits(model, MODEL_LIMITS, filesBeside(path));
     const signature = signatureOf(model);
-    await load(bytes, signature);
+    await load(path, signature);
     return { ok: true, signature };
   } catch (error) {
     const { reason, message } = StatusError.from(error);
@@ -25,10 +26,17 @@ async function validate(path: string): Promise<ValidationResult> {
   }
 }
 
-async function load(bytes: Uint8Array, signature: ModelSignature): Promise<void> {
+/** Sizes of the version's files by path; weights may point at them. */
+function filesBeside(path: string): Map<string, number> {
+  const folder = dirname(path);
+  const entries = readdirSync(folder, { withFileTypes: true, recursive: true }).filter((entry) => entry.isFile());
+  return new Map(entries.map(({ parentPath, name }) => [relative(folder, join(parentPath, name)).split(sep).join("/"), statSync(join(parentPath, name)).size]));
+}
+
+async function load(path: string, signature: ModelSignature): Promise<void> {
   let session: ort.InferenceSession;
   try {
-    session = await ort.InferenceSession.create(bytes, { intraOpNumThreads: 1, logSeverityLevel: 4 });
+    session = await ort.InferenceSession.create(path, { intraOpNumThreads: 1, logSeverityLevel: 4 });
   } catch (error) {
     throw new StatusError("MODEL_LOAD_FAILED", `onnxruntime cannot load the graph: ${(error as Error).message.slice(0, 500)}`);
   }

@@ -12,6 +12,47 @@ import type { Timestamp } from "@bufbuild/protobuf/wkt";
 export declare const file_servable_inference_v1_replica: GenFile;
 
 /**
+ * Asks for the state of all replicas.
+ *
+ * @generated from message servable.inference.v1.ListReplicaStatusesRequest
+ */
+export declare type ListReplicaStatusesRequest = Message<"servable.inference.v1.ListReplicaStatusesRequest"> & {
+};
+
+/**
+ * Describes the message servable.inference.v1.ListReplicaStatusesRequest.
+ * Use `create(ListReplicaStatusesRequestSchema)` to create a new message.
+ */
+export declare const ListReplicaStatusesRequestSchema: GenMessage<ListReplicaStatusesRequest>;
+
+/**
+ * All replicas.
+ *
+ * @generated from message servable.inference.v1.ListReplicaStatusesResponse
+ */
+export declare type ListReplicaStatusesResponse = Message<"servable.inference.v1.ListReplicaStatusesResponse"> & {
+  /**
+   * Those that answered, by id.
+   *
+   * @generated from field: repeated servable.inference.v1.ReplicaStatus replicas = 1;
+   */
+  replicas: ReplicaStatus[];
+
+  /**
+   * Addresses of those that hold a lease and did not answer.
+   *
+   * @generated from field: repeated string unreachable = 2;
+   */
+  unreachable: string[];
+};
+
+/**
+ * Describes the message servable.inference.v1.ListReplicaStatusesResponse.
+ * Use `create(ListReplicaStatusesResponseSchema)` to create a new message.
+ */
+export declare const ListReplicaStatusesResponseSchema: GenMessage<ListReplicaStatusesResponse>;
+
+/**
  * Asks for a replica's state.
  *
  * @generated from message servable.inference.v1.GetReplicaStatusRequest
@@ -67,11 +108,60 @@ export declare type ReplicaStatus = Message<"servable.inference.v1.ReplicaStatus
   inFlightCount: number;
 
   /**
-   * Resident memory of the service and its engine processes.
+   * Resident memory of the service itself, without its engine processes.
    *
    * @generated from field: int64 resident_memory_bytes = 6;
    */
   residentMemoryBytes: bigint;
+
+  /**
+   * Memory that models may take together; 0 = not limited.
+   *
+   * @generated from field: int64 memory_budget_bytes = 7;
+   */
+  memoryBudgetBytes: bigint;
+
+  /**
+   * What models take of it now, loads in progress included.
+   *
+   * @generated from field: int64 memory_used_bytes = 8;
+   */
+  memoryUsedBytes: bigint;
+
+  /**
+   * Loads that wait for memory.
+   *
+   * @generated from field: int32 memory_waiting_count = 9;
+   */
+  memoryWaitingCount: number;
+
+  /**
+   * Models loaded since the start.
+   *
+   * @generated from field: int64 load_count = 10;
+   */
+  loadCount: bigint;
+
+  /**
+   * Models that left memory so that others could come.
+   *
+   * @generated from field: int64 eviction_count = 11;
+   */
+  evictionCount: bigint;
+
+  /**
+   * Runs that wait for resources of the rate limiter.
+   *
+   * @generated from field: int32 rate_limit_waiting_count = 12;
+   */
+  rateLimitWaitingCount: number;
+
+  /**
+   * True while it hands its models over before it stops.
+   *
+   * @generated from field: bool draining = 13;
+   */
+  draining: boolean;
 };
 
 /**
@@ -101,7 +191,7 @@ export declare type LoadedModel = Message<"servable.inference.v1.LoadedModel"> &
   version: bigint;
 
   /**
-   * LOADING, READY, FAILED or UNLOADING.
+   * LOADING, READY, IDLE (the first call loads it), FAILED or UNLOADING.
    *
    * @generated from field: string state = 3;
    */
@@ -115,7 +205,7 @@ export declare type LoadedModel = Message<"servable.inference.v1.LoadedModel"> &
   message: string;
 
   /**
-   * Process id of its engine; 0 = none.
+   * Process id of its first engine; 0 = none.
    *
    * @generated from field: int32 engine_pid = 5;
    */
@@ -141,6 +231,76 @@ export declare type LoadedModel = Message<"servable.inference.v1.LoadedModel"> &
    * @generated from field: int64 failure_count = 8;
    */
   failureCount: bigint;
+
+  /**
+   * Process ids of all its engines.
+   *
+   * @generated from field: repeated int32 engine_pids = 9;
+   */
+  enginePids: number[];
+
+  /**
+   * Requests being answered.
+   *
+   * @generated from field: int32 in_flight_count = 10;
+   */
+  inFlightCount: number;
+
+  /**
+   * Requests that wait for their turn.
+   *
+   * @generated from field: int32 queue_length = 11;
+   */
+  queueLength: number;
+
+  /**
+   * Elements over executed batches since the start: their quotient is the mean batch size.
+   *
+   * @generated from field: int64 inference_count = 12;
+   */
+  inferenceCount: bigint;
+
+  /**
+   * Executed batches since the start.
+   *
+   * @generated from field: int64 execution_count = 13;
+   */
+  executionCount: bigint;
+
+  /**
+   * What it takes in memory, measured or, before its first load, estimated.
+   *
+   * @generated from field: int64 memory_bytes = 14;
+   */
+  memoryBytes: bigint;
+
+  /**
+   * True when it never leaves memory.
+   *
+   * @generated from field: bool pinned = 15;
+   */
+  pinned: boolean;
+
+  /**
+   * Median time of the newest requests, in microseconds; 0 = none yet.
+   *
+   * @generated from field: int64 latency_us_p50 = 16;
+   */
+  latencyUsP50: bigint;
+
+  /**
+   * 99th percentile likewise.
+   *
+   * @generated from field: int64 latency_us_p99 = 17;
+   */
+  latencyUsP99: bigint;
+
+  /**
+   * When a request last came.
+   *
+   * @generated from field: google.protobuf.Timestamp last_request_time = 18;
+   */
+  lastRequestTime?: Timestamp | undefined;
 };
 
 /**
@@ -165,6 +325,16 @@ export declare const ReplicaService: GenService<{
     methodKind: "unary";
     input: typeof GetReplicaStatusRequestSchema;
     output: typeof ReplicaStatusSchema;
+  },
+  /**
+   * Reads the state of every replica. Answered by the gateway; a replica answers with itself alone. Administrators only.
+   *
+   * @generated from rpc servable.inference.v1.ReplicaService.ListReplicaStatuses
+   */
+  listReplicaStatuses: {
+    methodKind: "unary";
+    input: typeof ListReplicaStatusesRequestSchema;
+    output: typeof ListReplicaStatusesResponseSchema;
   },
 }>;
 

@@ -184,6 +184,22 @@ export declare type VersionPolicy = Message<"servable.registry.v1.VersionPolicy"
      */
     value: string;
     case: "alias";
+  } | {
+    /**
+     * All of them.
+     *
+     * @generated from field: servable.registry.v1.VersionPolicy.All all = 4;
+     */
+    value: VersionPolicy_All;
+    case: "all";
+  } | {
+    /**
+     * Those that aliases point at.
+     *
+     * @generated from field: servable.registry.v1.VersionPolicy.Labels labels = 5;
+     */
+    value: VersionPolicy_Labels;
+    case: "labels";
   } | { case: undefined; value?: undefined };
 };
 
@@ -232,6 +248,40 @@ export declare type VersionPolicy_Specific = Message<"servable.registry.v1.Versi
  * Use `create(VersionPolicy_SpecificSchema)` to create a new message.
  */
 export declare const VersionPolicy_SpecificSchema: GenMessage<VersionPolicy_Specific>;
+
+/**
+ * Every READY version, at most the newest 32; those that come later too.
+ *
+ * @generated from message servable.registry.v1.VersionPolicy.All
+ */
+export declare type VersionPolicy_All = Message<"servable.registry.v1.VersionPolicy.All"> & {
+};
+
+/**
+ * Describes the message servable.registry.v1.VersionPolicy.All.
+ * Use `create(VersionPolicy_AllSchema)` to create a new message.
+ */
+export declare const VersionPolicy_AllSchema: GenMessage<VersionPolicy_All>;
+
+/**
+ * The versions that aliases point at.
+ *
+ * @generated from message servable.registry.v1.VersionPolicy.Labels
+ */
+export declare type VersionPolicy_Labels = Message<"servable.registry.v1.VersionPolicy.Labels"> & {
+  /**
+   * The aliases, e.g. "stable" and "canary"; at most 32. Callers may say them in place of a version number.
+   *
+   * @generated from field: repeated string aliases = 1;
+   */
+  aliases: string[];
+};
+
+/**
+ * Describes the message servable.registry.v1.VersionPolicy.Labels.
+ * Use `create(VersionPolicy_LabelsSchema)` to create a new message.
+ */
+export declare const VersionPolicy_LabelsSchema: GenMessage<VersionPolicy_Labels>;
 
 /**
  * Asks for a new deployment.
@@ -448,6 +498,13 @@ export declare type Replica = Message<"servable.registry.v1.Replica"> & {
    * @generated from field: google.protobuf.Timestamp expire_time = 4;
    */
   expireTime?: Timestamp | undefined;
+
+  /**
+   * True while it is about to stop: it gets no more models, and what it serves moves to others.
+   *
+   * @generated from field: bool draining = 5;
+   */
+  draining: boolean;
 };
 
 /**
@@ -496,6 +553,13 @@ export declare type VersionStatus = Message<"servable.registry.v1.VersionStatus"
    * @generated from field: string assignment_etag = 5;
    */
   assignmentEtag: string;
+
+  /**
+   * What it takes in memory, measured or, before its first load, estimated; 0 = not known.
+   *
+   * @generated from field: int64 memory_bytes = 6;
+   */
+  memoryBytes: bigint;
 };
 
 /**
@@ -505,7 +569,7 @@ export declare type VersionStatus = Message<"servable.registry.v1.VersionStatus"
 export declare const VersionStatusSchema: GenMessage<VersionStatus>;
 
 /**
- * LOADING → READY → UNLOADING; LOADING → FAILED.
+ * LOADING → READY → UNLOADING; LOADING → FAILED; READY ⇄ IDLE where models share one memory budget.
  *
  * @generated from enum servable.registry.v1.VersionStatus.State
  */
@@ -544,6 +608,13 @@ export enum VersionStatus_State {
    * @generated from enum value: STATE_UNLOADING = 4;
    */
   UNLOADING = 4,
+
+  /**
+   * Not in memory: the first call loads it and waits for it.
+   *
+   * @generated from enum value: STATE_IDLE = 5;
+   */
+  IDLE = 5,
 }
 
 /**
@@ -597,6 +668,13 @@ export declare type ReportReplicaResponse = Message<"servable.registry.v1.Report
    * @generated from field: google.protobuf.Duration lease_duration = 1;
    */
   leaseDuration?: Duration | undefined;
+
+  /**
+   * Of a draining replica: whether others serve all that it serves, or nobody else could. It may stop then.
+   *
+   * @generated from field: bool handed_over = 2;
+   */
+  handedOver: boolean;
 };
 
 /**
@@ -665,6 +743,13 @@ export declare type Assignment = Message<"servable.registry.v1.Assignment"> & {
    * @generated from field: string etag = 5;
    */
   etag: string;
+
+  /**
+   * Aliases that point at the version; callers may say one in place of the number.
+   *
+   * @generated from field: repeated string aliases = 6;
+   */
+  aliases: string[];
 };
 
 /**
@@ -742,7 +827,7 @@ export declare type Route = Message<"servable.registry.v1.Route"> & {
   defaultVersion: boolean;
 
   /**
-   * Addresses of the replicas where it is READY.
+   * Addresses of the replicas where it is READY; where it is nowhere, of those that load it at a call.
    *
    * @generated from field: repeated string addresses = 4;
    */
@@ -754,6 +839,13 @@ export declare type Route = Message<"servable.registry.v1.Route"> & {
    * @generated from field: servable.registry.v1.Signature signature = 5;
    */
   signature?: Signature | undefined;
+
+  /**
+   * Aliases that point at the version; callers may say one in place of the number.
+   *
+   * @generated from field: repeated string aliases = 6;
+   */
+  aliases: string[];
 };
 
 /**

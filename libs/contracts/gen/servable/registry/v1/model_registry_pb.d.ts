@@ -216,6 +216,14 @@ export declare type CreateModelVersionRequest = Message<"servable.registry.v1.Cr
    * @generated from field: string request_id = 3;
    */
   requestId: string;
+
+  /**
+   * The number that the version shall get, for versions that are numbered elsewhere; 0 = the next one. It must be above
+   * all numbers that the model ever gave, else ALREADY_EXISTS.
+   *
+   * @generated from field: int64 version_number = 4;
+   */
+  versionNumber: bigint;
 };
 
 /**
@@ -737,7 +745,8 @@ export declare const ModelRegistryService: GenService<{
   },
   /**
    * Checks the uploaded artifacts in a child process and answers the version READY, or FAILED with the reason.
-   * FAILED_PRECONDITION when the version is not PENDING or has no model artifact.
+   * FAILED_PRECONDITION when the version is not PENDING or has no model artifact. A version whose serving configuration is
+   * an ensemble needs none.
    *
    * @generated from rpc servable.registry.v1.ModelRegistryService.FinalizeModelVersion
    */

@@ -67,7 +67,7 @@ export declare type ModelVersion = Message<"servable.registry.v1.ModelVersion"> 
   artifacts: Artifact[];
 
   /**
-   * Inputs and outputs, read from the ONNX graph.
+   * Inputs and outputs, read from the ONNX graph; of an ensemble, from its serving configuration.
    *
    * @generated from field: servable.registry.v1.Signature signature = 8;
    */
@@ -177,7 +177,7 @@ export declare const ModelVersion_StateSchema: GenEnum<ModelVersion_State>;
  */
 export declare type Artifact = Message<"servable.registry.v1.Artifact"> & {
   /**
-   * File name inside the version.
+   * File name inside the version: "model.onnx", and whatever goes with it.
    *
    * @generated from field: string path = 1;
    */

@@ -1,0 +1,70 @@
+import { GraphError, div, equal, intAttribute, intsAttribute, mul, windowOf, type Graph, type Value } from "@servable/onnx";
+import { convInputGradient, known } from "./conv.ts";
+import { countOver, indicator, ints, operands, reshapeLike, reshapeTo, scalar, sizesOf, spreadLike, sumOver, times, zerosLike, type Rule, type RuleContext } from "./rule.ts";
+
+const spatialAxes = (x: Value): number[] => x.shape.slice(2).map((_, axis) => axis + 2);
+
+/** Pools. */
+export const POOL: Readonly<Record<string, Rule>> = {
+  /** g at the indices of the maxima. Windows that do not overlap need no sum: MaxUnpool is several times faster then. */
+  MaxPool: (context) => {
+    const { graph, node, upstream } = context;
+    const { a: x, y } = operands(context);
+    if (intAttribute(node, "storage_order", 0) !== 0) throw new GraphError("storage_order 1 has no gradient");
+    const indices = graph.optionalOutput(node, 1, { datatype: "INT64", shape: y.shape });
+    const window = windowOf(node, x.shape.slice(2), intsAttribute(node, "kernel_shape") ?? []);
+    const apart = window.kernel.every((size, axis) => (window.strides[axis] ?? 1) >= (size ?? Infinity) && window.dilations[axis] === 1 && window.padsBefore[axis] === 0 && window.padsAfter[axis] === 0);
+    if (apart && x.datatype === "FP32") return [graph.node("MaxUnpool", [upstream, indices, sizesOf(graph, x)], { datatype: x.datatype, shape: x.shape }, { kernel_shape: window.kernel as number[], strides: [...window.strides] })];
+    return [scatterFlat(graph, upstream, indices, x)];
+  },
+  /** g/n to each of a window's n elements: a ConvTranspose with ones, channel by channel. */
+  AveragePool: (context) => {
+    const { graph, node, upstream } = context;
+    const { a: x } = operands(context);
+    const [, channels] = x.shape;
+    const kernel = intsAttribute(node, "kernel_shape") ?? [];
+    const reach = windowOf(node, x.shape.slice(2), kernel);
+    if (typeof channels !== "number") throw new GraphError("a number of channels that varies has no gradient");
+    if (intAttribute(node, "ceil_mode", 0) === 1 && kernel.some((_, axis) => reach.outputSize(axis) === undefined || reach.outputSize(axis) !== reach.outputSize(axis, true))) throw new GraphError("ceil_mode with windows that reach over the end has no gradient");
+    const window = known(reach, channels);
+    const all = kernel.reduce((product, size) => product * size, 1);
+    const ones = onesKernel(graph, channels, kernel);
+    const { strides, dilations, padsBefore, padsAfter } = window;
+    const counted = (): Value => {
+      // Padding does not count: a Conv of ones says how many elements each window has.
+      const full = graph.node("Expand", [scalar(graph, x, 1), sizesOf(graph, x)], { datatype: x.datatype, shape: x.shape });
+      return graph.node("Conv", [full, ones], { datatype: x.datatype, shape: upstream.shape }, { strides: [...strides], dilations: [...dilations], pads: [...padsBefore, ...padsAfter], group: channels });
+    };
+    const padded = [...padsBefore, ...padsAfter].some((pad) => pad > 0) && intAttribute(node, "count_include_pad", 0) === 0;
+    return [convInputGradient(graph, padded ? div(graph, upstream, counted()) : times(graph, upstream, 1 / all), ones, window, x)];
+  },
+  /** g/n everywhere */
+  GlobalAveragePool: (context) => {
+    const { graph, upstream } = context;
+    const { a: x } = operands(context);
+    return [spreadLike(graph, div(graph, upstream, countOver(graph, x, spatialAxes(x))), x)];
+  },
+  /** g where x is the maximum; ties share */
+  GlobalMaxPool: (context) => {
+    const { graph, upstream } = context;
+    const { a: x, y } = operands(context);
+    const chosen = indicator(graph, equal(graph, x, y), x);
+    return [mul(graph, chosen, div(graph, upstream, sumOver(graph, chosen, spatialAxes(x))))];
+  },
+};
+
+/** g added at flat indices into zeros shaped like x. ScatterElements, not ScatterND: onnxruntime's adding ScatterND loses updates when it runs on several threads. */
+export function scatterFlat(graph: Graph, g: Value, indices: Value, x: Value): Value {
+  const flat = (value: Value): Value => reshapeTo(graph, value, ints(graph, [-1]), ["?flat"]);
+  const zeros = flat(zerosLike(graph, x));
+  const summed = graph.node("ScatterElements", [zeros, flat(indices), flat(g)], { datatype: x.datatype, shape: zeros.shape }, { axis: 0, reduction: "add" });
+  return x.shape.every((size) => typeof size === "number") ? reshapeLike(graph, summed, x) : reshapeTo(graph, summed, sizesOf(graph, x), x.shape);
+}
+
+function onesKernel(graph: RuleContext["graph"], channels: number, kernel: readonly number[]): Value {
+  const shape = [channels, 1, ...kernel];
+  const count = shape.reduce((product, size) => product * size, 1);
+  return graph.constant("FP32", shape, tensorValues(count));
+}
+
+const tensorValues = (count: number): number[] => new Array<number>(count).fill(1);

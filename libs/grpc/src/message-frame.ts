@@ -1,0 +1,83 @@
+// gRPC's length-prefixed messages: one byte of flags, four of length, the message.
+// Source: https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md, Length-Prefixed-Message
+
+import { StatusError } from "@servable/errors";
+
+const PREFIX_BYTES = 5;
+
+/** The message with its prefix. One that came framed and still has its prefix before it is not copied. */
+export function frameOf(message: Uint8Array): Buffer {
+  const { buffer, byteOffset, byteLength } = message;
+  if (byteOffset >= PREFIX_BYTES) {
+    // What stands there is sent as it is, so it need only be right, whoever wrote it.
+    const framed = Buffer.from(buffer, byteOffset - PREFIX_BYTES, byteLength + PREFIX_BYTES);
+    if (framed[0] === 0 && framed.readUInt32BE(1) === byteLength) return framed;
+  }
+  const framed = Buffer.allocUnsafe(byteLength + PREFIX_BYTES);
+  framed[0] = 0;
+  framed.writeUInt32BE(byteLength, 1);
+  framed.set(message, PREFIX_BYTES);
+  return framed;
+}
+
+/** Cuts a byte stream into messages. A message within one chunk is a view of it; others are copied once, as they come. */
+export class MessageReader {
+  readonly #bytesMax: number;
+  readonly #onMessage: (message: Buffer) => void;
+  readonly #prefix = Buffer.allocUnsafe(PREFIX_BYTES);
+  #prefixLength = 0;
+  #message: Buffer | undefined;
+  #messageLength = 0;
+
+  /** `bytesMax`: the largest message taken. */
+  constructor(bytesMax: number, onMessage: (message: Buffer) => void) {
+    this.#bytesMax = bytesMax;
+    this.#onMessage = onMessage;
+  }
+
+  /** Whether a message has begun that has not ended. */
+  get incomplete(): boolean {
+    return this.#prefixLength > 0;
+  }
+
+  /** @throws StatusError `MESSAGE_TOO_LARGE`, `INTERNAL` for a compressed message, which nobody asked for */
+  push(chunk: Buffer): void {
+    let at = 0;
+    while (at < chunk.length) {
+      if (this.#prefixLength < PREFIX_BYTES) {
+        const count = Math.min(PREFIX_BYTES - this.#prefixLength, chunk.length - at);
+        chunk.copy(this.#prefix, this.#prefixLength, at, at + count);
+        this.#prefixLength += count;
+        at += count;
+        if (this.#prefixLength < PREFIX_BYTES) return;
+        const length = this.#checkedLength();
+        if (chunk.length - at >= length) {
+          this.#prefixLength = 0;
+          this.#onMessage(chunk.subarray(at, at + length));
+          at += length;
+          continue;
+        }
+        this.#message = Buffer.allocUnsafeSlow(length);
+        this.#messageLength = 0;
+      }
+      const message = this.#message as Buffer;
+      const count = Math.min(message.length - this.#messageLength, chunk.length - at);
+      chunk.copy(message, this.#messageLength, at, at + count);
+      this.#messageLength += count;
+      at += count;
+      if (this.#messageLength < message.length) return;
+      this.#prefixLength = 0;
+      this.#message = undefined;
+      this.#onMessage(message);
+    }
+  }
+
+  #checkedLength(): number {
+    if (this.#prefix[0] !== 0) throw new StatusError("INTERNAL", "the answer is compressed, which this call did not offer");
+    const length = this.#prefix.readUInt32BE(1);
+    if (length > this.#bytesMax) {
+      throw new StatusError("MESSAGE_TOO_LARGE", `the answer has ${length} bytes, more than the ${this.#bytesMax} that are taken`);
+    }
+    return length;
+  }
+}

@@ -1,0 +1,108 @@
+// One graph has one opset, and what is added to an imported graph (gradients, paths) is written in ours. So an older model's
+// nodes are brought to our opset as they are read. Each step says from which opset on the new form holds; see the "Version"
+// tables of ONNX's Operators.md and Changelog.md.
+
+import { tensorOf } from "@servable/tensor";
+import { floatAttribute, floatsAttribute, intAttribute, intsAttribute, textAttribute } from "../attributes.ts";
+import { GraphError, type Attribute, type Graph, type Value } from "../graph.ts";
+
+/** A node on its way into a graph. */
+export interface NodeDraft {
+  readonly opType: string;
+  readonly domain: string;
+  readonly inputs: readonly (Value | undefined)[];
+  readonly attributes: Readonly<Record<string, Attribute>>;
+  readonly outputCount: number;
+}
+
+type Upgrade = (node: NodeDraft, graph: Graph) => NodeDraft;
+
+/** For each operator: the first opset that has today's form, and how to get there from before. */
+const UPGRADES: Readonly<Record<string, readonly { readonly since: number; readonly upgrade: Upgrade }[]>> = {
+  ...Object.fromEntries(["Max", "Min", "Prod", "L1", "L2", "SumSquare", "LogSum", "LogSumExp", "Mean"].map((name) => [`Reduce${name}`, [{ since: 18, upgrade: axesAsInput }]])),
+  ReduceSum: [{ since: 13, upgrade: axesAsInput }],
+  Squeeze: [{ since: 13, upgrade: axesAsInput }],
+  Unsqueeze: [{ since: 13, upgrade: axesAsInput }],
+  Softmax: [{ since: 13, upgrade: lastAxisOnly }],
+  LogSoftmax: [{ since: 13, upgrade: lastAxisOnly }],
+  Clip: [{ since: 11, upgrade: (node, graph) => moved(node, ["min", "max"], [floatOperand(node, graph, "min", -3.4028234663852886e38), floatOperand(node, graph, "max", 3.4028234663852886e38)]) }],
+  Slice: [{ since: 10, upgrade: (node, graph) => moved(node, ["starts", "ends", "axes"], ["starts", "ends", "axes"].map((name) => intsOperand(node, graph, name))) }],
+  Pad: [{ since: 11, upgrade: (node, graph) => moved(node, ["pads", "value"], [intsOperand(node, graph, "pads"), floatOperand(node, graph, "value", 0)]) }],
+  Dropout: [{ since: 12, upgrade: (node) => ({ ...node, opType: "Identity", attributes: {}, outputCount: 1 }) }],
+  Split: [
+    { since: 13, upgrade: (node, graph) => moved(node, ["split"], [intsOperand(node, graph, "split")]) },
+    { since: 18, upgrade: (node) => (node.inputs[1] === undefined ? { ...node, attributes: { ...node.attributes, num_outputs: node.outputCount } } : node) },
+  ],
+  BatchNormalization: [{ since: 9, upgrade: (node) => (intAttribute(node, "spatial", 1) === 1 ? dropped(node, "spatial") : refuse(node)) }, { since: 14, upgrade: (node) => ({ ...dropped(node, "training_mode"), outputCount: 1 }) }],
+  TopK: [{ since: 10, upgrade: (node, graph) => moved(node, ["k"], [graph.constant("INT64", [1], [BigInt(intAttribute(node, "k", 1))])]) }],
+  Upsample: [{ since: 99, upgrade: toResize }],
+  Resize: [{ since: 11, upgrade: toResize }],
+  Scatter: [{ since: 99, upgrade: (node) => ({ ...node, opType: "ScatterElements" }) }],
+  GroupNormalization: [{ since: 21, upgrade: refuse }],
+  Loop: [{ since: 99, upgrade: refuse }],
+};
+
+/** The node in our opset's form. @throws GraphError when there is none */
+export function upgradeNode(node: NodeDraft, opset: number, graph: Graph): NodeDraft {
+  if (node.domain !== "") return node;
+  return (UPGRADES[node.opType] ?? []).reduce((draft, { since, upgrade }) => (opset < since ? upgrade(draft, graph) : draft), node);
+}
+
+function axesAsInput(node: NodeDraft, graph: Graph): NodeDraft {
+  return intsAttribute(node, "axes") === undefined ? node : moved(node, ["axes"], [intsOperand(node, graph, "axes")]);
+}
+
+/** Before opset 13 all axes from `axis` on were one; for the last axis that is the same. */
+function lastAxisOnly(node: NodeDraft): NodeDraft {
+  const rank = node.inputs[0]?.shape.length ?? 0;
+  const axis = intAttribute(node, "axis", 1);
+  const trailing = node.inputs[0]?.shape.slice(axis + 1) ?? [];
+  if (axis === -1 || trailing.every((size) => size === 1)) return { ...node, attributes: { ...node.attributes, axis: axis < 0 ? axis : Math.min(axis, rank - 1) } };
+  throw new GraphError(`${node.opType} over several axes at once, as before opset 13`);
+}
+
+/** Upsample, and Resize of opset 10, scale by `asymmetric` coordinates rounded down. */
+function toResize(node: NodeDraft, graph: Graph): NodeDraft {
+  const scales = floatsAttribute(node, "scales");
+  const operand = node.inputs[1] ?? (scales && graph.constant("FP32", [scales.length], scales));
+  const mode = textAttribute(node, "mode", "nearest");
+  const attributes = { mode: mode === "bilinear" ? "linear" : mode, coordinate_transformation_mode: "asymmetric", ...(mode === "nearest" ? { nearest_mode: "floor" } : {}) };
+  return { ...node, opType: "Resize", inputs: [node.inputs[0], undefined, operand], attributes };
+}
+
+function refuse(node: NodeDraft): NodeDraft {
+  throw new GraphError(`${node.opType} in this form has no counterpart in a newer opset`);
+}
+
+/** Attributes become inputs. */
+function moved(node: NodeDraft, names: readonly string[], operands: readonly (Value | undefined)[]): NodeDraft {
+  const attributes = Object.fromEntries(Object.entries(node.attributes).filter(([name]) => !names.includes(name)));
+  return { ...node, inputs: [node.inputs[0], ...operands], attributes };
+}
+
+function dropped(node: NodeDraft, name: string): NodeDraft {
+  return { ...node, attributes: Object.fromEntries(Object.entries(node.attributes).filter(([key]) => key !== name)) };
+}
+
+function intsOperand(node: NodeDraft, graph: Graph, name: string): Value | undefined {
+  const values = intsAttribute(node, name);
+  return values && graph.constant("INT64", [values.length], values.map(BigInt));
+}
+
+function floatOperand(node: NodeDraft, graph: Graph, name: string, fallback: number): Value {
+  return graph.constant(node.inputs[0]?.datatype ?? "FP32", [], [floatAttribute(node, name, fallback)]);
+}
+
+/** What a Constant node holds, in any of its forms. @throws GraphError */
+export function constantTensor(node: Pick<NodeDraft, "opType" | "attributes">): ReturnType<typeof tensorOf> {
+  const { attributes } = node;
+  const value = attributes["value"];
+  if (typeof value === "object" && "tensor" in value) return value.tensor;
+  if (attributes["value_int"] !== undefined) return tensorOf("INT64", [], [BigInt(intAttribute(node, "value_int", 0))]);
+  if (attributes["value_float"] !== undefined) return tensorOf("FP32", [], [floatAttribute(node, "value_float", 0)]);
+  const ints = intsAttribute(node, "value_ints");
+  if (ints !== undefined) return tensorOf("INT64", [ints.length], ints.map(BigInt));
+  const floats = floatsAttribute(node, "value_floats");
+  if (floats !== undefined) return tensorOf("FP32", [floats.length], floats);
+  throw new GraphError("a Constant that is no tensor of numbers");
+}
