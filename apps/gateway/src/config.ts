@@ -25,6 +25,8 @@ export interface GatewayConfig {
   readonly trainingAddress: string;
   /** The installation's secret; absent = the file in the data directory. */
   readonly internalToken?: string | undefined;
+  /** What carries calls to inference replicas. */
+  readonly replicaChannel: "lean" | "grpc-js";
   /** Largest request over gRPC and HTTP, and largest answer of a replica. */
   readonly messageBytesMax: number;
   /** Whether callers may name shared memory of this machine; `auto` = only where the gateway listens on loopback alone. */
@@ -49,6 +51,7 @@ export function gatewayConfigFromEnv(env: Env): GatewayConfig {
     registryAddress: read.string("SERVABLE_REGISTRY_ADDRESS", "127.0.0.1:8101"),
     trainingAddress: read.string("SERVABLE_TRAINING_ADDRESS", "127.0.0.1:8102"),
     internalToken: read.optional("SERVABLE_INTERNAL_TOKEN"),
+    replicaChannel: read.oneOf("SERVABLE_REPLICA_CHANNEL", ["lean", "grpc-js"], "lean"),
     messageBytesMax: read.bytes("SERVABLE_MESSAGE_BYTES_MAX", MESSAGE_BYTES_MAX),
     clientSharedMemory: read.oneOf("SERVABLE_CLIENT_SHARED_MEMORY", ["auto", "true", "false"], "auto"),
     modelControl: read.oneOf("SERVABLE_MODEL_CONTROL", ["explicit", "none"], "explicit"),

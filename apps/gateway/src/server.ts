@@ -77,7 +77,7 @@ export async function startServer(config: GatewayConfig, { logger = createLogger
     createUsageRecorder({
       store: usageStore,
       now,
-      uniqueId: () => randomBytes(8).toString("hex"),
+      uniqueId: uniqueTexts(),
       onLost: (count) => {
         events.usageLost(count);
         logger.error({ event: "usage_records_lost", count });
@@ -92,7 +92,7 @@ export async function startServer(config: GatewayConfig, { logger = createLogger
     return channel;
   };
   const [registry, training] = [open(config.registryAddress), open(config.trainingAddress)];
-  const replicas = stack.use(createReplicaChannels({ token, receiveBytesMax: config.messageBytesMax }));
+  const replicas = stack.use(createReplicaChannels({ transport: config.replicaChannel, token, receiveBytesMax: config.messageBytesMax }));
   const balancer = createLoadBalancer(Math.random, now);
   const deployments = createClient(DeploymentService, registry, { identity: serviceIdentity("gateway") });
   const router = stack.use(
@@ -157,6 +157,13 @@ function startHttp(config: GatewayConfig, logger: Logger, events: GatewayEvents,
     onRequestEnd: (request, reply) => events.callEnded({ protocol: "http", route: `${request.method} ${request.routeOptions.url ?? "unknown"}`, outcome: String(reply.statusCode), durationMs: reply.elapsedTime }),
     logger,
   });
+}
+
+/** Texts of 16 digits: random for this process, counted within it, since every call needs one. */
+function uniqueTexts(): () => string {
+  const prefix = randomBytes(5).toString("hex");
+  let count = 0;
+  return () => prefix + (count++ % 2 ** 24).toString(16).padStart(6, "0");
 }
 
 function grpcAuthentication(verify: Verify): (header: HeaderGetter, method: string) => Promise<Identity> | Identity | undefined {

@@ -62,6 +62,7 @@ export function testConfig(dataDir: string, registryAddress: string, overrides: 
     registryAddress,
     trainingAddress: "127.0.0.1:1",
     internalToken: TOKEN,
+    replicaChannel: "lean",
     messageBytesMax: 1024 * 1024,
     clientSharedMemory: "auto",
     modelControl: "explicit",

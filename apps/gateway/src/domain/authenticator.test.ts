@@ -53,7 +53,7 @@ describe("authenticator", () => {
     await before;
     state.stored = undefined;
 
-    await assert.rejects(authenticator.authenticate("secret"), reason("API_KEY_INVALID"));
+    await assert.rejects(async () => authenticator.authenticate("secret"), reason("API_KEY_INVALID"));
   });
 
   it("refuses a key from its expiry on", async () => {
@@ -62,7 +62,7 @@ describe("authenticator", () => {
     await authenticator.authenticate("secret");
     state.nowMs = 5_000;
 
-    await assert.rejects(authenticator.authenticate("secret"), reason("API_KEY_INVALID"));
+    await assert.rejects(async () => authenticator.authenticate("secret"), reason("API_KEY_INVALID"));
   });
 
   it("goes on with known keys while the database is away, for a while", async () => {
@@ -73,8 +73,8 @@ describe("authenticator", () => {
     await authenticator.authenticate("secret");
     state.nowMs = 600_000;
 
-    await assert.rejects(authenticator.authenticate("secret"), reason("DATABASE_UNAVAILABLE"));
-    await assert.rejects(authenticator.authenticate("unknown"), reason("DATABASE_UNAVAILABLE"));
+    await assert.rejects(async () => authenticator.authenticate("secret"), reason("DATABASE_UNAVAILABLE"));
+    await assert.rejects(async () => authenticator.authenticate("unknown"), reason("DATABASE_UNAVAILABLE"));
   });
 
   const headers = [

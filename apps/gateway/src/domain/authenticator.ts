@@ -15,7 +15,7 @@ const MINUTE_MS = 60_000;
 /** Knows who calls by the secret they send. */
 export interface Authenticator {
   /** @throws StatusError `API_KEY_MISSING`, `API_KEY_INVALID` (unknown, revoked or expired) */
-  authenticate(secret: string | undefined): Promise<Identity>;
+  authenticate(secret: string | undefined): Identity | Promise<Identity>;
   /** Forgets a key that was revoked. */
   forget(hash: string): void;
   /** Waits until last uses are written. */
@@ -24,25 +24,31 @@ export interface Authenticator {
 
 /** An authenticator over the stored keys. */
 export function createAuthenticator(keys: ApiKeyStore, now: () => number): Authenticator {
-  const known = new LRUCache<string, { key: ApiKey; checkedMs: number }>({ max: KEYS_MAX });
+  const known = new LRUCache<string, Known>({ max: KEYS_MAX });
   const usedMinute = new LRUCache<string, number>({ max: KEYS_MAX });
   const writes = new Set<Promise<void>>();
   let revocations = 0;
 
-  const find = async (hash: string): Promise<ApiKey | undefined> => {
-    const entry = known.get(hash);
-    if (entry !== undefined && now() - entry.checkedMs < FRESH_MS) return entry.key;
+  const find = async (hash: string, entry: Known | undefined): Promise<ApiKey | undefined> => {
     const before = revocations;
     try {
       const key = await keys.findByHash(hash);
       if (key === undefined) known.delete(hash);
       // A key that was revoked while we looked must not come back.
-      else if (revocations === before) known.set(hash, { key, checkedMs: now() });
+      else if (revocations === before) known.set(hash, { key, identity: identityOf(key), checkedMs: now() });
       return key;
     } catch (error) {
       if (entry !== undefined && revocations === before && now() - entry.checkedMs < STALE_MS) return entry.key;
       throw error;
     }
+  };
+
+  const admit = (key: ApiKey | undefined, identity?: Identity): Identity => {
+    if (key === undefined || (key.expireTimeMs !== undefined && key.expireTimeMs <= now())) {
+      throw new StatusError("API_KEY_INVALID", "the API key is unknown, revoked or expired: create another with `servable keys create`");
+    }
+    touch(key);
+    return identity ?? identityOf(key);
   };
 
   const touch = (key: ApiKey): void => {
@@ -56,14 +62,12 @@ export function createAuthenticator(keys: ApiKeyStore, now: () => number): Authe
   };
 
   return {
-    async authenticate(secret) {
+    authenticate(secret) {
       if (secret === undefined || secret === "") throw new StatusError("API_KEY_MISSING", "the call has no API key: send `authorization: Bearer <key>` or `x-api-key: <key>`");
-      const key = await find(hashApiKey(secret));
-      if (key === undefined || (key.expireTimeMs !== undefined && key.expireTimeMs <= now())) {
-        throw new StatusError("API_KEY_INVALID", "the API key is unknown, revoked or expired: create another with `servable keys create`");
-      }
-      touch(key);
-      return { project: key.projectId, principal: `projects/${key.projectId}/apiKeys/${key.id}`, role: key.role };
+      const hash = hashApiKey(secret);
+      const entry = known.get(hash);
+      if (entry !== undefined && now() - entry.checkedMs < FRESH_MS) return admit(entry.key, entry.identity);
+      return find(hash, entry).then((key) => admit(key));
     },
     forget(hash) {
       revocations += 1;
@@ -75,8 +79,19 @@ export function createAuthenticator(keys: ApiKeyStore, now: () => number): Authe
   };
 }
 
+interface Known {
+  readonly key: ApiKey;
+  readonly identity: Identity;
+  readonly checkedMs: number;
+}
+
+function identityOf({ projectId, id, role }: ApiKey): Identity {
+  return { project: projectId, principal: `projects/${projectId}/apiKeys/${id}`, role };
+}
+
 /** The secret in a call's headers: `authorization: Bearer …`, or `x-api-key`. */
 export function secretOf(header: (name: string) => string | undefined): string | undefined {
-  const bearer = /^bearer\s+(.+)$/i.exec(header("authorization") ?? "")?.[1];
+  const authorization = header("authorization");
+  const bearer = authorization === undefined ? undefined : /^bearer\s+(.+)$/i.exec(authorization)?.[1];
   return bearer?.trim() ?? header("x-api-key");
 }

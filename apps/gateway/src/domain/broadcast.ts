@@ -1,7 +1,7 @@
 // Some questions no single replica can answer, and some orders all of them must hear.
 
 import { StatusError } from "@servable/errors";
-import type { Caller } from "./caller.ts";
+import { withSignal, type Caller } from "./caller.ts";
 import { publicError, type ReplicaClient } from "./inference.ts";
 import type { Router } from "./router.ts";
 
@@ -26,7 +26,7 @@ export interface Broadcast {
 export function createBroadcast({ router, replicas }: { router: Pick<Router, "replicas">; replicas: Pick<ReplicaClient, "unary"> }): Broadcast {
   const tell: Broadcast["tell"] = async (method, request, caller, addresses) => {
     const all = addresses ?? (await router.replicas(caller.signal));
-    const bounded: Caller = { ...caller, signal: AbortSignal.any([caller.signal, AbortSignal.timeout(ANSWER_MS_MAX)]) };
+    const bounded: Caller = withSignal(caller, AbortSignal.any([caller.signal, AbortSignal.timeout(ANSWER_MS_MAX)]));
     const results = await Promise.allSettled(all.map((address) => replicas.unary(address, method, request, bounded)));
     caller.signal.throwIfAborted();
     return results.map((result, index) => ({ address: all[index] ?? "", result }));

@@ -71,7 +71,8 @@ export function createInference({ router, balancer, replicas, usage, modelContro
   };
 
   const run = async (reference: ReturnType<typeof peekInfer>, request: Uint8Array, caller: Caller): Promise<Uint8Array> => {
-    const { addresses } = await router.find(caller.identity.project, reference, caller.signal);
+    // Nearly every call finds its route at once; only the others wait, and need a signal to wait with.
+    const { addresses } = router.peek(caller.identity.project, reference) ?? (await router.find(caller.identity.project, reference, caller.signal));
     return forward(addresses, reference.sequence, "ModelInfer", request, caller);
   };
 

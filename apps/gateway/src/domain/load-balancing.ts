@@ -32,6 +32,8 @@ export function createLoadBalancer(random: () => number, now: () => number): Loa
   };
   return {
     choose(addresses, except) {
+      // With one replica there is nothing to weigh.
+      if (addresses.length === 1) return addresses[0] === except ? undefined : addresses[0];
       const others = addresses.filter((address) => address !== except);
       const able = others.filter(healthy);
       const pool = able.length > 0 ? able : others;

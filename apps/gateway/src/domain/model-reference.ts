@@ -32,13 +32,16 @@ export function peekModel(bytes: Uint8Array): ModelReference {
 
 /** Name, version, id and sequence of a ModelInferRequest. @throws StatusError `MESSAGE_MALFORMED` */
 export function peekInfer(bytes: Uint8Array): InferReference {
-  const found = peek(bytes, [NAME_FIELD, VERSION_FIELD, ID_FIELD, PARAMETERS_FIELD]);
-  return {
-    model: textOf(found[NAME_FIELD]),
-    version: textOf(found[VERSION_FIELD]),
-    id: textOf(found[ID_FIELD]),
-    sequence: (found[PARAMETERS_FIELD] ?? []).map(sequenceIn).find((sequence) => sequence !== undefined),
-  };
+  let [model, version, id] = ["", "", ""];
+  let sequence: string | undefined;
+  // This runs with every inference: one pass, nothing kept but what is asked for.
+  scan(bytes, (field, value) => {
+    if (field === NAME_FIELD) model = utf8(value);
+    else if (field === VERSION_FIELD) version = utf8(value);
+    else if (field === ID_FIELD) id = utf8(value);
+    else if (field === PARAMETERS_FIELD) sequence ??= sequenceIn(value);
+  });
+  return { model, version, id, sequence };
 }
 
 /** The model of a load or unload request; KServe's dialect has the name in field 1. @throws StatusError `MESSAGE_MALFORMED` */
@@ -54,17 +57,24 @@ export function isStreamError(bytes: Uint8Array): boolean {
 
 function peek(bytes: Uint8Array, fields: readonly number[]): Record<number, Uint8Array[]> {
   const found: Record<number, Uint8Array[]> = {};
+  scan(bytes, (field, value) => {
+    if (fields.includes(field)) (found[field] ??= []).push(value);
+  });
+  return found;
+}
+
+/** Calls `visit` with every length-delimited field; all others are skipped. */
+function scan(bytes: Uint8Array, visit: (field: number, value: Uint8Array) => void): void {
   try {
     const reader = new BinaryReader(bytes);
     while (reader.pos < reader.len) {
       const [field, wireType] = reader.tag();
-      if (wireType === WireType.LengthDelimited && fields.includes(field)) (found[field] ??= []).push(reader.bytes());
+      if (wireType === WireType.LengthDelimited) visit(field, reader.bytes());
       else reader.skip(wireType, field);
     }
   } catch (error) {
     throw new StatusError("MESSAGE_MALFORMED", "the request is no valid protobuf message of this method: check the client's contract", { cause: error });
   }
-  return found;
 }
 
 /** The value of a `sequence_id` entry of the parameters; 0 and "" mean none. */
@@ -87,5 +97,9 @@ function sequenceIn(entry: Uint8Array): string | undefined {
 /** Of a field sent twice the last one counts. */
 function textOf(values: readonly Uint8Array[] | undefined): string {
   const last = values?.at(-1);
-  return last === undefined ? "" : Buffer.from(last.buffer, last.byteOffset, last.byteLength).toString("utf8");
+  return last === undefined ? "" : utf8(last);
+}
+
+function utf8(bytes: Uint8Array): string {
+  return bytes.length === 0 ? "" : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("utf8");
 }

@@ -158,6 +158,8 @@ function snapshotOf(table: RoutingTable): Snapshot {
 
 /** The servable route that a reference means. Some clients write "-1" for the default version. */
 function select(routes: readonly Route[], { version }: ModelReference): Route | undefined {
+  const [only] = routes;
+  if (routes.length === 1 && only !== undefined && only.addresses.length > 0 && (version === "" || version === "-1" || version === only.version)) return only;
   const served = routes.filter(({ addresses }) => addresses.length > 0);
   if (version !== "" && version !== "-1") return served.find((route) => route.version === version);
   // While a new default is being loaded the newest version that serves goes on answering.

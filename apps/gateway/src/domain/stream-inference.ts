@@ -3,7 +3,7 @@
 // back through one queue. Messages to one model stay with one replica and keep their order.
 
 import { StatusError } from "@servable/errors";
-import type { Caller } from "./caller.ts";
+import { withSignal, type Caller } from "./caller.ts";
 import { isUnanswered, publicError, type InferenceDeps } from "./inference.ts";
 import { createMessageQueue, type MessageQueue } from "./message-queue.ts";
 import { isStreamError, peekInfer, type InferReference } from "./model-reference.ts";
@@ -77,7 +77,7 @@ function createOnwardStreams({ router, balancer, replicas }: InferenceDeps, answ
   const running: Promise<void>[] = [];
   const stop = new AbortController();
   const { project } = caller.identity;
-  const inner: Caller = { ...caller, signal: AbortSignal.any([caller.signal, stop.signal]) };
+  const inner: Caller = withSignal(caller, AbortSignal.any([caller.signal, stop.signal]));
 
   const assign = async (reference: InferReference): Promise<string> => {
     const key = `${reference.model}\0${reference.version}`;

@@ -1,5 +1,6 @@
 import type { Identity } from "@servable/auth";
 import { StatusError } from "@servable/errors";
+import { CallCancellation } from "@servable/grpc";
 import type { FastifyInstance, FastifyReply, FastifyRequest, HTTPMethods, RouteHandlerMethod } from "fastify";
 import { secretOf, type Authenticator } from "../domain/authenticator.ts";
 import type { Caller } from "../domain/caller.ts";
@@ -38,11 +39,19 @@ export function addAuthentication(app: FastifyInstance, verify: Verify, openPath
 /** The caller of a request; its signal aborts when the connection closes before the answer. */
 export function callerOfRequest(request: FastifyRequest, reply: FastifyReply): Caller {
   if (request.identity === undefined) throw new TypeError(`${request.url} is open and has no caller`);
-  const controller = new AbortController();
+  const cancellation = new CallCancellation();
   reply.raw.once("close", () => {
-    if (!reply.raw.writableFinished) controller.abort(new DOMException("the caller went away", "AbortError"));
+    if (!reply.raw.writableFinished) cancellation.abort(new DOMException("the caller went away", "AbortError"));
   });
-  return { identity: request.identity, requestId: request.id, signal: controller.signal, deadline: undefined };
+  return {
+    identity: request.identity,
+    requestId: request.id,
+    cancellation,
+    deadline: undefined,
+    get signal() {
+      return cancellation.signal;
+    },
+  };
 }
 
 /** Model and version out of the path. */

@@ -1,7 +1,7 @@
 import type { DescMethod } from "@bufbuild/protobuf";
 import { GRPCInferenceService } from "@servable/contracts/open-inference/grpc_service";
 import { StatusError } from "@servable/errors";
-import { createChannel, methodPath, rawStream, rawUnary, type CallOptions, type Channel, type ChannelOptions } from "@servable/grpc";
+import { createChannel, createLeanChannel, methodPath, rawStream, rawUnary, type CallOptions, type Channel, type ChannelOptions } from "@servable/grpc";
 import type { Caller } from "../domain/caller.ts";
 import type { ReplicaClient } from "../domain/inference.ts";
 
@@ -13,22 +13,22 @@ export interface ReplicaChannels extends ReplicaClient, Disposable {
 
 const PATHS = new Map<string, string>(GRPCInferenceService.methods.map((method: DescMethod) => [method.name, methodPath(method)]));
 
+/** What carries calls to replicas. See docs/adr/0015-lean-channel-for-the-hop.md. */
+export const REPLICA_TRANSPORTS = { lean: createLeanChannel, "grpc-js": createChannel } as const;
+
 /** Channels that all have the same options. */
-export function createReplicaChannels(options: ChannelOptions): ReplicaChannels {
+export function createReplicaChannels({ transport, ...options }: ChannelOptions & { readonly transport: keyof typeof REPLICA_TRANSPORTS }): ReplicaChannels {
   const channels = new Map<string, Channel>();
   const channelTo = (address: string): Channel => {
     let channel = channels.get(address);
-    if (channel === undefined) channels.set(address, (channel = createChannel(address, options)));
+    if (channel === undefined) channels.set(address, (channel = REPLICA_TRANSPORTS[transport](address, options)));
     return channel;
   };
   return {
-    async unary(address, method, request, caller) {
-      try {
-        return await rawUnary(channelTo(address), pathOf(method), request, optionsOf(caller));
-      } catch (error) {
+    unary: (address, method, request, caller) =>
+      rawUnary(channelTo(address), pathOf(method), request, optionsOf(caller)).catch((error: unknown) => {
         throw asUnanswered(error, caller);
-      }
-    },
+      }),
     async *stream(address, method, requests, caller) {
       try {
         yield* rawStream(channelTo(address), pathOf(method), requests, optionsOf(caller));
@@ -51,8 +51,8 @@ export function createReplicaChannels(options: ChannelOptions): ReplicaChannels 
 }
 
 /** A replica that stops resets its calls, which looks like a cancellation that nobody asked for. */
-function asUnanswered(error: unknown, { signal }: Caller): unknown {
-  if (signal.aborted || !(error instanceof StatusError) || error.reason !== "CANCELLED") return error;
+function asUnanswered(error: unknown, caller: Caller): unknown {
+  if ((caller.cancellation ?? caller.signal).aborted || !(error instanceof StatusError) || error.reason !== "CANCELLED") return error;
   return new StatusError("SERVICE_UNAVAILABLE", "the inference replica ended the call", { cause: error });
 }
 
@@ -62,6 +62,7 @@ function pathOf(method: string): string {
   return path;
 }
 
-function optionsOf({ identity, requestId, signal, deadline }: Caller): CallOptions {
-  return { identity, requestId, signal, deadline };
+function optionsOf(caller: Caller): CallOptions {
+  const { identity, requestId, deadline } = caller;
+  return { identity, requestId, deadline, signal: caller.cancellation ?? caller.signal };
 }
