@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import type { ServiceError } from "@grpc/grpc-js";
 import { StatusError } from "@servable/errors";
 import { fromGrpcError, toGrpcStatus } from "./status.ts";
 
@@ -20,7 +19,7 @@ describe("a status on the wire", () => {
 
       assert.ok(trailerBytes(status) < TRAILERS_BYTES_MAX);
       assert.match(status.details ?? "", /^unexpected inference input .* it takes INPUT0$/s);
-      const read = fromGrpcError({ ...status, name: "", message: "" } as ServiceError);
+      const read = fromGrpcError({ ...status, name: "", message: "" });
       assert.equal(read.reason, "INPUT_UNEXPECTED");
     });
   }

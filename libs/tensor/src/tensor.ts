@@ -122,6 +122,11 @@ function toInteger(value: unknown, [min, max]: readonly [bigint, bigint], dataty
 }
 
 function mismatch(where: string, want: string, got: unknown): StatusError {
-  const shown = got === null ? "null" : typeof got === "object" ? "an object" : typeof got === "string" ? JSON.stringify(got.slice(0, 60)) : String(got);
-  return new StatusError("DATATYPE_MISMATCH", `${where} must be ${want}, got ${String(shown).slice(0, 60)}`);
+  return new StatusError("DATATYPE_MISMATCH", `${where} must be ${want}, got ${shown(got)}`);
+}
+
+function shown(value: unknown): string {
+  if (typeof value === "string") return JSON.stringify(value.slice(0, 60));
+  // JSON.stringify refuses bigint.
+  return typeof value === "number" || typeof value === "bigint" || typeof value === "boolean" ? String(value) : value === null ? "null" : "an object";
 }

@@ -48,7 +48,7 @@ function changeJson(json: Json, random: SeededRandom): void {
   while (typeof node === "object" && node !== null) {
     const list = Array.isArray(node);
     const keys = Object.keys(node);
-    const key = keys.length === 0 || random.chance(6) ? (list ? String(node.length) : random.pick([...KEYS, ...PARAMETER_NAMES])) : random.pick(keys);
+    const key = keys.length === 0 || random.chance(6) ? (Array.isArray(node) ? `${node.length}` : random.pick([...KEYS, ...PARAMETER_NAMES])) : random.pick(keys);
     const holder = node as Record<string, Json>;
     // An inherited value is everybody's: it must not be changed.
     const value = Object.hasOwn(holder, key) ? holder[key] : undefined;
