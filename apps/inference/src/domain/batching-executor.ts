@@ -87,7 +87,7 @@ export class BatchingExecutor implements Executor {
     const answer = this.#submit(request, context);
     if (!this.#options.preserveOrdering) return answer;
     const inOrder = this.#inOrder.then(() => answer);
-    this.#inOrder = answer.catch(() => {}); // An answer that failed holds nobody up.
+    this.#inOrder = inOrder.catch(() => {}); // An answer that failed holds nobody up.
     return inOrder;
   }
 

@@ -1,9 +1,12 @@
 import type { ModelConfig } from "@servable/contracts/open-inference/model_config";
+import { StatusError } from "@servable/errors";
 import type { Engine, EngineProcessOptions } from "@servable/runtime";
 import { BatchingExecutor } from "./batching-executor.ts";
 import { batchingOptionsOf, instanceCountOf } from "./batching-options.ts";
 import type { Executor } from "./executor.ts";
 import type { VersionSpec } from "./loaded-model.ts";
+import { PaddingExecutor } from "./padding-executor.ts";
+import { paddingRulesOf } from "./padding-rules.ts";
 import { sessionSettingsOf, type SessionDefaults } from "./session-settings.ts";
 
 /** What executors are made with. */
@@ -26,17 +29,20 @@ export function executorFactory(deps: ExecutorDeps): CreateExecutor {
   return async (modelPath, spec, onDown) => {
     const { config, signature } = spec;
     const batching = batchingOptionsOf(signature, config);
+    const padding = paddingRulesOf(signature, config);
     const down = new Set<number>();
     const made: { executor?: BatchingExecutor } = {};
     const engines = await startEngines(deps, modelPath, spec, instanceCountOf(config), {
       onUp: () => made.executor?.wake(),
       onDown: (instance, message) => {
         down.add(instance);
-        if (down.size === instanceCountOf(config)) onDown(message);
+        if (down.size < instanceCountOf(config)) return;
+        made.executor?.fail(new StatusError("ENGINE_CRASHED", `${spec.name} is down: ${message}`));
+        onDown(message);
       },
     });
     made.executor = new BatchingExecutor({ model: spec.name, signature, batching, preserveOrdering: preservesOrdering(config), engines });
-    return made.executor;
+    return padding === undefined ? made.executor : new PaddingExecutor(made.executor, signature, padding);
   };
 }
 

@@ -3,6 +3,7 @@ import { StatusError } from "@servable/errors";
 import type { Executor, InferContext, InferRequest, InferResult } from "./executor.ts";
 import { InferStats, type FailureReason, type InferObservation } from "./infer-stats.ts";
 import type { Signature } from "./model-config.ts";
+import { madeInputsOf } from "./padding-rules.ts";
 import { requestTargetOf, type RequestTarget } from "./request-target.ts";
 
 /** LOADING → READY → UNLOADING; LOADING → FAILED; READY → FAILED when the engine stays down. */
@@ -40,7 +41,7 @@ export class LoadedModel {
 
   constructor(spec: VersionSpec, observe: InferObserver) {
     this.spec = spec;
-    this.target = requestTargetOf(spec.name, spec.version, spec.signature, spec.config);
+    this.target = requestTargetOf(spec.name, spec.version, spec.signature, spec.config, madeInputsOf(spec.config));
     this.#observe = observe;
   }
 
