@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { writeFileSync } from "node:fs";
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { fromBinary, toJson, type DescMessage } from "@bufbuild/protobuf";
@@ -12,14 +12,17 @@ import { addSubModel, identityModel, skipWithout, tempDir } from "@servable/test
 import { TestPlatform } from "../src/test-platform.ts";
 import { bytesOf, readTranscript, type Exchange } from "../src/transcript.ts";
 
-// Conversations of the stock client, replayed against the whole platform and against a replica alone. Shared memory,
-// sequences and decoupled models are left to the data plane.
+// Conversations of the stock client, replayed against the whole platform and against a replica alone.
 
 const SKIP = skipWithout("fixtures/oip-transcripts/simple_grpc_infer_client.jsonl");
+const SHARED_MEMORY = { grpc: "simple_grpc_shm_client", http: "simple_http_shm_client" };
 const GRPC = ["simple_grpc_infer_client", "grpc_explicit_byte_content_client", "grpc_explicit_int8_content_client", "simple_grpc_string_infer_client", "simple_grpc_health_metadata"];
 const HTTP = ["simple_http_infer_client", "simple_http_string_infer_client", "simple_http_health_metadata"];
 /** Requests that must be refused, by the text that clients look for. */
 const REFUSALS = [/failed to get model version from specified version string 'wrong_specification'/, /Request for unknown model/];
+
+/** 1 to 16, then -1 to 14. */
+const SUM_AND_DIFFERENCE = Array.from({ length: 32 }, (_, index) => (index < 16 ? index + 1 : index - 17));
 
 const METHODS = new Map(GRPCInferenceService.methods.map((method) => [`/inference.GRPCInferenceService/${method.name}`, method]));
 
@@ -94,8 +97,21 @@ describe("recorded clients", { skip: SKIP }, () => {
     }
   }
 
-  for (const name of HTTP) {
-    it(`${name} talks to the gateway unchanged`, async () => {
+  for (const [target, call] of Object.entries(targets)) {
+    it(`${SHARED_MEMORY.grpc} talks to the ${target} unchanged, and finds its answer in shared memory`, async () => {
+      using memory = sharedMemoryOfClient();
+      for (const [index, exchange] of readTranscript(SHARED_MEMORY.grpc).entries()) await replay(call, exchange, `${SHARED_MEMORY.grpc} ${index} ${exchange.request.m}`);
+      assert.deepEqual(memory.output(), SUM_AND_DIFFERENCE);
+    });
+  }
+
+  it(`${SHARED_MEMORY.http} talks to the gateway unchanged, and finds its answer in shared memory`, async () => {
+    using memory = sharedMemoryOfClient();
+    await replayHttp(SHARED_MEMORY.http);
+    assert.deepEqual(memory.output(), SUM_AND_DIFFERENCE);
+  });
+
+  const replayHttp = async (name: string): Promise<void> => {
       for (const [index, { request, response }] of readTranscript(name).entries()) {
         const where = `${name} ${index} ${request.url}`;
         const headers = Object.fromEntries(Object.entries(request.headers ?? {}).filter(([key]) => key !== "content-length"));
@@ -103,6 +119,11 @@ describe("recorded clients", { skip: SKIP }, () => {
         const body = Buffer.from(await answer.arrayBuffer());
         assert.equal(answer.status, response?.status, where);
         if (response === undefined || answer.status !== 200 || body.length === 0) continue;
+        if (request.url?.endsWith("sharedmemory/status") === true) {
+          const byName = (bytes: Uint8Array) => (JSON.parse(Buffer.from(bytes).toString()) as { name: string }[]).toSorted((a, b) => (a.name < b.name ? -1 : 1));
+          assert.deepEqual(byName(body), byName(bytesOf(response)), where);
+          continue;
+        }
         const expected = split(Buffer.from(bytesOf(response)));
         if (expected === undefined) continue;
         const headerBytes = Number(answer.headers.get("inference-header-content-length") ?? body.length);
@@ -110,8 +131,8 @@ describe("recorded clients", { skip: SKIP }, () => {
         if (request.url?.endsWith("/v2") === false) assertContains(json, strip(expected.json), where);
         assert.deepEqual(body.subarray(headerBytes), expected.binary, `${where}: binary part`);
       }
-    });
-  }
+  };
+  for (const name of HTTP) it(`${name} talks to the gateway unchanged`, () => replayHttp(name));
 
   it("the index lists our models as the recorded one does", async () => {
     const [index] = readTranscript("simple_grpc_model_control");
@@ -139,6 +160,18 @@ describe("recorded clients", { skip: SKIP }, () => {
     }
   });
 });
+
+/** What the recorded client made before it called: 0 to 15 and 16 ones, and a place for the answer. */
+function sharedMemoryOfClient(): Disposable & { output(): number[] } {
+  const paths = ["input_simple", "output_simple"].map((name) => `/dev/shm/${name}`);
+  const [input = "", output = ""] = paths;
+  writeFileSync(input, new Uint8Array(Int32Array.from({ length: 32 }, (_, index) => (index < 16 ? index : 1)).buffer));
+  writeFileSync(output, new Uint8Array(128));
+  return {
+    output: () => [...new Int32Array(new Uint8Array(readFileSync(output)).buffer)],
+    [Symbol.dispose]: () => paths.forEach((path) => rmSync(path, { force: true })),
+  };
+}
 
 /** A recorded body as its JSON and what follows it: the JSON ends where its outermost brace closes. */
 function split(body: Buffer): { json: unknown; binary: Buffer } | undefined {

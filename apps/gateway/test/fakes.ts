@@ -131,7 +131,7 @@ export async function startFakeReplica(onLoad: (method: string, model: string) =
         yield { inferResponse: infer(request) };
       }
     },
-    modelConfig: async ({ name }) => ({ config: { name, maxBatchSize: 8, scheduling: { case: undefined } } }),
+    modelConfig: async ({ name }) => ({ config: { name, maxBatchSize: 8, schedulingChoice: { case: undefined } } }),
     modelStatistics: async ({ name }, context) => {
       note(context, name);
       const zero = { count: 0n, ns: 0n };

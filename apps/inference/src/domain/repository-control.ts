@@ -5,7 +5,10 @@ import { Deployment_State, type DeploymentService } from "@servable/contracts/re
 import type { ModelRegistryService } from "@servable/contracts/registry/v1/model_registry";
 import { StatusError } from "@servable/errors";
 import type { Client } from "@servable/grpc";
+import type { LoadOverrides } from "./load-overrides.ts";
+import type { LoadedModel } from "./loaded-model.ts";
 import type { ModelRepository } from "./model-repository.ts";
+import { VersionPublisher } from "./version-publisher.ts";
 
 /** How long a load may take when the caller does not say. */
 const LOAD_MS_MAX = 300_000;
@@ -23,19 +26,26 @@ export class RepositoryControl {
   readonly #deployments: Client<typeof DeploymentService>;
   readonly #models: Client<typeof ModelRegistryService>;
   readonly #repository: ModelRepository;
+  readonly #publisher: VersionPublisher;
 
   constructor(deployments: Client<typeof DeploymentService>, models: Client<typeof ModelRegistryService>, repository: ModelRepository) {
     this.#deployments = deployments;
     this.#models = models;
     this.#repository = repository;
+    this.#publisher = new VersionPublisher(models);
   }
 
-  /** Deploys a model under its own name and waits until it serves. @throws StatusError in Triton's words, "failed to load …" */
-  async load(identity: Identity, name: string, servingConfigJson: string | undefined, signal: AbortSignal): Promise<void> {
+  /**
+   * Deploys a model under its own name and waits until it serves; files that the call brings become new versions first.
+   *
+   * @throws StatusError in Triton's words, "failed to load …"
+   */
+  async load(identity: Identity, name: string, { configJson: servingConfigJson, versions }: LoadOverrides, signal: AbortSignal): Promise<void> {
     const parent = `projects/${identity.project}`;
     const deployment = { name: `${parent}/deployments/${name}`, model: `${parent}/models/${name}`, servingConfigJson: servingConfigJson ?? "" };
     const options = { identity, signal, timeoutMs: LOAD_MS_MAX };
     try {
+      if (versions.length > 0) await this.#publisher.publish(identity, name, versions, servingConfigJson ?? "", signal);
       try {
         await this.#deployments.createDeployment({ parent, deploymentId: name, deployment }, options);
       } catch (error) {
@@ -56,8 +66,9 @@ export class RepositoryControl {
   }
 
   /** Undeploys a model and waits until this replica has let it go; one that is not deployed is fine. */
-  async unload(identity: Identity, name: string, signal: AbortSignal): Promise<void> {
+  async unload(identity: Identity, name: string, options: { readonly dependents: boolean }, signal: AbortSignal): Promise<void> {
     const deployment = `projects/${identity.project}/deployments/${name}`;
+    const steps = options.dependents ? stepsOf(this.#repository.of(deployment)) : [];
     try {
       await this.#deployments.deleteDeployment({ name: deployment }, { identity, signal });
     } catch (error) {
@@ -68,6 +79,9 @@ export class RepositoryControl {
       signal.throwIfAborted();
       await this.#repository.changed(signal);
     }
+    // Steps that another ensemble uses stay.
+    const used = new Set(stepsOf(this.#repository.all()));
+    for (const step of steps) if (step !== name && !used.has(step)) await this.unload(identity, step, { dependents: false }, signal);
   }
 
   /** Deployed versions with their state here, and models of the project that are not deployed. */
@@ -91,4 +105,9 @@ export class RepositoryControl {
     } while (pageToken !== "");
     return [...held, ...idle].sort((a, b) => (a.name < b.name ? -1 : 1));
   }
+}
+
+/** Models that ensembles among these call. */
+function stepsOf(models: readonly LoadedModel[]): string[] {
+  return [...new Set(models.flatMap(({ spec: { config } }) => (config.schedulingChoice.case === "ensembleScheduling" ? config.schedulingChoice.value.step.map(({ modelName }) => modelName) : [])))];
 }

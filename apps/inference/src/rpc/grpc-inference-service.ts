@@ -1,8 +1,9 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { requireRole, type Identity } from "@servable/auth";
-import { GRPCInferenceService, type ModelMetadataResponse_TensorMetadataSchema } from "@servable/contracts/open-inference/grpc_service";
+import { GRPCInferenceService, type ModelMetadataResponse_TensorMetadataSchema, type ModelRepositoryParameter } from "@servable/contracts/open-inference/grpc_service";
 import { StatusError } from "@servable/errors";
 import { implement, type ServiceRegistration } from "@servable/grpc";
+import { readLoadOverrides } from "../domain/load-overrides.ts";
 import type { LoadedModel } from "../domain/loaded-model.ts";
 import { PLATFORM, type TensorSpec } from "../domain/model-config.ts";
 import type { ModelRepository } from "../domain/model-repository.ts";
@@ -53,13 +54,13 @@ export function grpcInferenceService({ repository, control, sharedMemory, traces
       requireRole(identity, "developer");
       // KServe's dialect writes the model's name into field 1.
       const name = request.modelName || request.repositoryName;
-      await control.load(identity, name, loadConfig(name, request.parameters), signal);
+      await control.load(identity, name, readLoadOverrides(name, Object.entries(request.parameters).map(([key, { parameterChoice }]) => [key, parameterChoice])), signal);
       return { modelName: name, isLoaded: true };
     },
     async repositoryModelUnload(request, { identity, signal }) {
       requireRole(identity, "developer");
       const name = request.modelName || request.repositoryName;
-      await control.unload(identity, name, signal);
+      await control.unload(identity, name, { dependents: wantsDependents(request.parameters) }, signal);
       return { modelName: name, isUnloaded: true };
     },
     ...sharedMemoryHandlers(sharedMemory),
@@ -67,28 +68,14 @@ export function grpcInferenceService({ repository, control, sharedMemory, traces
   }, inferHandlers({ repository, sharedMemory }));
 }
 
-/** The `config` parameter of a load; file overrides are named as what they are. */
-function loadConfig(model: string, parameters: Readonly<Record<string, { parameterChoice: { case?: string | undefined; value?: unknown } }>>): string | undefined {
-  for (const key of Object.keys(parameters)) {
-    if (!key.startsWith("file:")) continue;
-    if (key.slice("file:".length).split("/").some((part) => part.length > 255)) {
-      throw new StatusError("INTERNAL", `failed to load '${model}', failed to poll from model repository: a path part of '${key.slice(0, 40)}…' is longer than 255 characters`);
-    }
-    throw new StatusError("UNIMPLEMENTED", `failed to load '${model}': file overrides are not served; upload a new version to the registry instead`);
+/** The one parameter of an unload. @throws StatusError `FIELD_INVALID` */
+function wantsDependents(parameters: Readonly<Record<string, ModelRepositoryParameter>>): boolean {
+  for (const [key, { parameterChoice }] of Object.entries(parameters)) {
+    if (key !== "unload_dependents") throw new StatusError("FIELD_INVALID", `unrecognized parameter '${key}': an unload takes unload_dependents`, { metadata: { field: `parameters.${key}` } });
+    if (parameterChoice.case !== "boolParam") throw new StatusError("FIELD_INVALID", "invalid value type for 'unload_dependents' parameter, expected bool_param.", { metadata: { field: `parameters.${key}` } });
+    return parameterChoice.value;
   }
-  const choice = parameters["config"]?.parameterChoice;
-  if (choice === undefined) return undefined;
-  if (choice.case === "stringParam" && isJsonObject(String(choice.value))) return String(choice.value);
-  throw new StatusError("FIELD_INVALID", `failed to load '${model}', the parameter config must be ModelConfig as JSON text`, { metadata: { field: "parameters.config" } });
-}
-
-function isJsonObject(text: string): boolean {
-  try {
-    const value: unknown = JSON.parse(text);
-    return typeof value === "object" && value !== null && !Array.isArray(value);
-  } catch {
-    return false;
-  }
+  return false;
 }
 
 function metadataOf({ name, datatype, shape }: TensorSpec): MessageInitShape<typeof ModelMetadataResponse_TensorMetadataSchema> {
