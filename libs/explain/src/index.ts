@@ -1,1 +1,10 @@
-export {};
+export { completenessError, type Attribution, type Explanation } from "./attribution.ts";
+export { BASELINES, baselineOf, type Baseline } from "./baseline.ts";
+export { allShown, type FeatureValues, type Predict } from "./coalition.ts";
+export { defaultEntries, entriesOf, type Entry } from "./entries.ts";
+export { elementFeatures, featuresOf, maskedTensor, pictureLayout, spreadOver, windowFeatures, type Feature, type PictureLayout, type WindowOptions } from "./features.ts";
+export { PATH, buildIntegratedGradients, type IntegratedGradientsGraph, type IntegratedGradientsOptions } from "./integrated-gradients-graph.ts";
+export { integrateGradients, type IntegrateOptions } from "./integrated-gradients.ts";
+export { occlude, type OcclusionOptions } from "./occlusion.ts";
+export { QUADRATURE_RULES, quadrature, type QuadraturePoint, type QuadratureRule } from "./quadrature.ts";
+export { shapley, type ShapleyOptions } from "./shapley.ts";

@@ -65,7 +65,13 @@ export class Graph {
   readonly initializers = new Map<string, { readonly value: Value; readonly tensor: Tensor }>();
   readonly #constants = new Map<string, Value>();
   readonly #taken = new Set<string>();
+  readonly #prefix: string;
   #names = 0;
+
+  /** @param prefix begins every name that the graph makes up itself: a model that is imported later keeps its own names then */
+  constructor(prefix = "") {
+    this.#prefix = prefix;
+  }
 
   /**
    * Adds an input. Its name is the caller's, e.g. a column of a table, and may be any: names of nodes and weights added later
@@ -141,7 +147,7 @@ export class Graph {
 
   #unused(stem: string): string {
     for (;;) {
-      const name = `${stem}_${this.#names++}`;
+      const name = `${this.#prefix}${stem}_${this.#names++}`;
       if (!this.#taken.has(name)) return name;
     }
   }
