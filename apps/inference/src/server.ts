@@ -38,7 +38,7 @@ export async function startServer(config: InferenceConfig): Promise<InferenceSer
   const traces = new TraceSettings(config.traceDefaults);
   const tracer = new RequestTracer(traces, (err) => logger.error({ event: "trace_file_unwritable", err }));
   const repository = new ModelRepository({
-    fetchModel: createArtifactCache(models, await openFileBlobStore(config.blobDir)),
+    fetchModel: await createArtifactCache({ registry: models, blobs: await openFileBlobStore(config.blobDir), directory: config.blobDir, onEvent: (event, fields) => logger.info({ event, ...fields }) }),
     createExecutor: executorFactory({
       startEngine: startEngineProcess,
       session: { intraOpThreads: config.intraOpThreads, executionProviders: config.executionProviders, runMsMax: config.runMsMax },

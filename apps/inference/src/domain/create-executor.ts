@@ -1,3 +1,4 @@
+import { join } from "node:path";
 import type { ModelConfig } from "@servable/contracts/open-inference/model_config";
 import { StatusError } from "@servable/errors";
 import type { Engine, EngineProcessOptions } from "@servable/runtime";
@@ -26,13 +27,13 @@ export type CreateExecutor = (folder: string, spec: VersionSpec, onDown: (messag
  * @throws StatusError `FIELD_INVALID`, `MODEL_LOAD_FAILED`, `ENGINE_TIMEOUT`, `ENGINE_CRASHED`
  */
 export function executorFactory(deps: ExecutorDeps): CreateExecutor {
-  return async (modelPath, spec, onDown) => {
+  return async (folder, spec, onDown) => {
     const { config, signature } = spec;
     const batching = batchingOptionsOf(signature, config);
     const padding = paddingRulesOf(signature, config);
     const down = new Set<number>();
     const made: { executor?: BatchingExecutor } = {};
-    const engines = await startEngines(deps, modelPath, spec, instanceCountOf(config), {
+    const engines = await startEngines(deps, join(folder, "model.onnx"), spec, instanceCountOf(config), {
       onUp: () => made.executor?.wake(),
       onDown: (instance, message) => {
         down.add(instance);

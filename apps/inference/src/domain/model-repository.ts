@@ -15,7 +15,7 @@ import { modelConfigOf, type Signature } from "./model-config.ts";
 
 /** What the repository stands on. */
 export interface RepositoryDeps {
-  /** Brings the version's model file onto this machine and answers its path. */
+  /** Brings the version's files onto this machine and answers the folder that holds them. */
   readonly fetchModel: (assignment: Assignment) => Promise<string>;
   /** Makes what answers the version's requests. */
   readonly createExecutor: CreateExecutor;
