@@ -1,2 +1,6 @@
+export { findingsOf, type Finding, type Verdict } from "./findings.ts";
+export { isTritonRepository, readTritonRepository } from "./read-repository.ts";
+export { servingConfigOf } from "./serving-config.ts";
 export { parseTextProto, type ParseTextProtoOptions } from "./text-proto/parse-text-proto.ts";
 export { printTextProto } from "./text-proto/print-text-proto.ts";
+export type { ModelKind, TritonModel, TritonRepository, TritonVersion, VersionFile } from "./triton-model.ts";
