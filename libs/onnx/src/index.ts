@@ -2,6 +2,7 @@ export { floatAttribute, floatsAttribute, intAttribute, intsAttribute, tensorAtt
 export { ELEMENT_TYPES, datatypeOf } from "./element-type.ts";
 export { externalDataOf, inlineBytes, isExternal, largeInitializers, moveToFile, tensorBytes, type ExternalData } from "./external-data.ts";
 export { ModelProtoSchema, type ModelProto } from "./gen/onnx/onnx_pb.js";
+export { fp32Name, withFp32Interface } from "./fp32-interface.ts";
 export { Graph, GraphError, OPSET, buildModel, isUnknown, type Attribute, type BuildOptions, type Dimension, type GraphNode, type OutputSpec, type Value } from "./graph.ts";
 export { importGraph, type ImportOptions, type ImportedGraph } from "./import/import-graph.ts";
 export { MODEL_LIMITS, checkLimits, type ModelLimits } from "./limits.ts";

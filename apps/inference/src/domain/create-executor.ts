@@ -2,6 +2,7 @@ import { join } from "node:path";
 import type { ModelConfig } from "@servable/contracts/open-inference/model_config";
 import { StatusError } from "@servable/errors";
 import type { Engine, EngineProcessOptions } from "@servable/runtime";
+import { bf16Engines, usesBf16 } from "./bf16-engine.ts";
 import { BatchingExecutor } from "./batching-executor.ts";
 import { batchingOptionsOf, instanceCountOf } from "./batching-options.ts";
 import type { Executor } from "./executor.ts";
@@ -56,9 +57,10 @@ export async function startEngines(
   { onUp, onDown }: { onUp: () => void; onDown: (instance: number, message: string) => void },
 ): Promise<Engine[]> {
   const settings = sessionSettingsOf(spec.config, session);
+  const start = usesBf16(spec.signature) ? bf16Engines(startEngine, spec.signature) : startEngine;
   const started = await Promise.allSettled(
     Array.from({ length: count }, (_, instance) =>
-      startEngine({
+      start({
         path,
         model: spec.name,
         ...settings,
