@@ -23,6 +23,7 @@ const histograms = once(() => {
     infer: histogram("nv_inference_compute_infer_duration_histogram_us", "Runs of the graph."),
     output: histogram("nv_inference_compute_output_duration_histogram_us", "Bringing outputs back."),
     crashes: meter.createCounter("servable_engine_crashes", { description: "Engine processes that ended by themselves." }),
+    imageCrashes: meter.createCounter("servable_image_decoder_crashes", { description: "Processes that ended while they decoded a picture." }),
   };
 });
 
@@ -93,4 +94,9 @@ function recordStages(model: string, { queueNs, inputNs, inferNs, outputNs, exec
     tracer.startSpan(name, { startTime: startMs, attributes: { "servable.model": model, "servable.batch_size": executedBatchSize } }).end(endMs);
     endMs = startMs;
   }
+}
+
+/** One process that ended while it decoded a picture. */
+export function recordImageCrash(): void {
+  histograms().imageCrashes.add(1);
 }

@@ -2,6 +2,7 @@ import { serviceIdentity } from "@servable/auth";
 import { DeploymentService } from "@servable/contracts/registry/v1/deployment";
 import { ModelRegistryService } from "@servable/contracts/registry/v1/model_registry";
 import { createChannel, createClient, internalAuthenticator, startGrpcServer } from "@servable/grpc";
+import { createImageDecoder } from "@servable/images";
 import { startEngineProcess } from "@servable/runtime";
 import { openFileBlobStore } from "@servable/storage";
 import { createLogger } from "@servable/telemetry";
@@ -11,12 +12,15 @@ import { executorFactory } from "./domain/create-executor.ts";
 import { ModelRepository } from "./domain/model-repository.ts";
 import { RegistryFollower } from "./domain/registry-follower.ts";
 import { RepositoryControl } from "./domain/repository-control.ts";
+import { createTasks } from "./domain/tasks/tasks.ts";
 import { RequestTracer } from "./domain/request-tracer.ts";
 import { SharedMemory } from "./domain/shared-memory.ts";
 import { TraceSettings } from "./domain/trace-settings.ts";
-import { observeModels, recordCall, recordEngineCrash, recordInference } from "./events.ts";
+import { observeModels, recordCall, recordEngineCrash, recordImageCrash, recordInference } from "./events.ts";
 import { grpcInferenceService } from "./rpc/grpc-inference-service.ts";
 import { replicaService } from "./rpc/replica-service.ts";
+import { tasksService } from "./rpc/tasks-service.ts";
+import { createTaskModels } from "./task-models.ts";
 
 const VERSION = "0.1.0";
 /** A version that failed for a passing reason is tried again after this. */
@@ -52,6 +56,13 @@ export async function startServer(config: InferenceConfig): Promise<InferenceSer
     retryMs: RETRY_MS,
   });
   const sharedMemory = new SharedMemory();
+  const images = createImageDecoder({
+    onCrash: (how) => {
+      recordImageCrash();
+      logger.warn({ event: "image_decoder_ended", how });
+    },
+  });
+  const taskModels = createTaskModels(repository);
   observeModels(() => repository.all());
   const control = new RepositoryControl(deployments, models, repository);
   const startTimeMs = Date.now();
@@ -60,6 +71,7 @@ export async function startServer(config: InferenceConfig): Promise<InferenceSer
     address: config.listen,
     services: [
       grpcInferenceService({ repository, control, sharedMemory, traces, serverName: config.serverName, serverVersion: VERSION }),
+      tasksService(createTasks({ images, resolve: taskModels }), taskModels),
       replicaService({ repository, replicaId: config.replicaId, startTimeMs, registryConnected: () => isConnected() }),
     ],
     authenticate: internalAuthenticator(config.internalToken),
@@ -80,6 +92,7 @@ export async function startServer(config: InferenceConfig): Promise<InferenceSer
     [Symbol.asyncDispose]: async () => {
       await follower[Symbol.asyncDispose]();
       await server[Symbol.asyncDispose]();
+      await images[Symbol.asyncDispose]();
       await repository.close();
       sharedMemory[Symbol.dispose]();
       channel.close();

@@ -24,7 +24,8 @@ function place(picture: Picture, { left, top }: { left: number; top: number }, {
 /** Pixels as the model's numbers. */
 export function valuesOf({ width, height, rgb }: Picture, spec: Pick<ImageSpec, "colors" | "layout" | "datatype" | "scale" | "mean" | "std">): { shape: number[]; data: Uint8Array } {
   const channels = spec.colors === "gray" ? 1 : 3;
-  const values = spec.datatype === "UINT8" ? new Uint8Array(channels * width * height) : spec.datatype === "FP16" ? new Float16Array(channels * width * height) : new Float32Array(channels * width * height);
+  // Rounds and clamps where the model takes bytes.
+  const values = spec.datatype === "UINT8" ? new Uint8ClampedArray(channels * width * height) : spec.datatype === "FP16" ? new Float16Array(channels * width * height) : new Float32Array(channels * width * height);
   const [pixelStride, channelStride] = spec.layout === "nchw" ? [1, width * height] : [channels, 1];
   for (let channel = 0; channel < channels; channel++) {
     // A pixel has 256 values: each is calculated once.

@@ -33,6 +33,8 @@ export class LoadedModel {
   state: ModelState = "LOADING";
   message = "";
   executor: Executor | undefined;
+  /** Where the version's files lie; "" until they were fetched. */
+  folder = "";
   /** Names of the classes by output. */
   labels: ReadonlyMap<string, readonly string[]> = new Map();
   readonly #observe: InferObserver;

@@ -5,6 +5,7 @@
 // I3  Each version is loaded or unloaded by at most one task at a time, and no task waits for another version's: a model that
 //     takes a minute to load keeps nobody else waiting. When a task ends, what is wanted now is looked at again.
 
+import { dirname } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Assignment } from "@servable/contracts/registry/v1/deployment";
 import { StatusError } from "@servable/errors";
@@ -145,7 +146,9 @@ export class ModelRepository {
       const loading = model;
       if (before?.state !== "READY") this.#models.set(key, model);
       this.#notify();
-      model.executor = await this.#deps.createExecutor(await this.#deps.fetchModel(assignment), spec, (message) => {
+      const path = await this.#deps.fetchModel(assignment);
+      model.folder = dirname(path);
+      model.executor = await this.#deps.createExecutor(path, spec, (message) => {
         loading.state = "FAILED";
         loading.message = message;
         this.#notify();

@@ -66,6 +66,8 @@ export interface PageSection {
   readonly unclip: number;
   readonly minSide: number;
   readonly boxesMax: number;
+  /** Lines that were read with less are left out. */
+  readonly minProbability: number;
   /** Deployment of the recogniser, whose own manifest has the section line. */
   readonly recognizer: string;
   readonly orientation: OrientationSection | undefined;
@@ -122,9 +124,10 @@ export function readPage(fields: FieldReader): PageSection {
     ...normalization(fields, [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]),
     threshold: fields.number("threshold", { min: 0, max: 1 }) ?? 0.3,
     boxThreshold: fields.number("box_threshold", { min: 0, max: 1 }) ?? 0.5,
-    unclip: fields.number("unclip", { min: 0, max: 10 }) ?? 1.6,
+    unclip: fields.number("unclip", { min: 0, max: 10 }) ?? 1.9,
     minSide: fields.whole("min_side", 1, 1_000) ?? 3,
     boxesMax: fields.whole("max_boxes", 1, 5_000) ?? 1_000,
+    minProbability: fields.number("min_probability", { min: 0, max: 1 }) ?? 0.5,
     recognizer,
     orientation: readOrientation(fields.section("orientation")),
   };
