@@ -20,11 +20,16 @@ export interface Exchange {
   readonly response: TranscriptLine | undefined;
 }
 
-/** The exchanges of a recorded conversation, in their order. */
-export function readTranscript(name: string): Exchange[] {
+/** The lines of a recorded conversation, in their order. */
+export function readLines(name: string): TranscriptLine[] {
   const path = sharedAsset(`fixtures/oip-transcripts/${name}.jsonl`);
   if (path === undefined) throw new Error(`${name} is not on this machine`);
-  const lines = readFileSync(path, "utf8").trim().split("\n").map((line) => JSON.parse(line) as TranscriptLine);
+  return readFileSync(path, "utf8").trim().split("\n").map((line) => JSON.parse(line) as TranscriptLine);
+}
+
+/** The exchanges of a recorded conversation of calls with one answer each, in their order. */
+export function readTranscript(name: string): Exchange[] {
+  const lines = readLines(name);
   return lines.flatMap((request, index) => {
     if (request.dir !== "req") return [];
     const next = lines[index + 1];

@@ -2,22 +2,23 @@ import assert from "node:assert/strict";
 import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
-import { fromBinary, toJson, type DescMessage } from "@bufbuild/protobuf";
+import { fromBinary, toBinary, toJson, type DescMessage } from "@bufbuild/protobuf";
 import { identityToMetadata } from "@servable/auth";
-import { GRPCInferenceService } from "@servable/contracts/open-inference/grpc_service";
+import { GRPCInferenceService, ModelInferRequestSchema } from "@servable/contracts/open-inference/grpc_service";
 import { DeploymentService } from "@servable/contracts/registry/v1/deployment";
 import { StatusError } from "@servable/errors";
-import { createChannel, createClient, rawUnary, type Channel } from "@servable/grpc";
-import { addSubModel, identityModel, skipWithout, tempDir } from "@servable/testing";
+import { createChannel, createClient, rawStream, rawUnary, type Channel } from "@servable/grpc";
+import { addSubModel, identityModel, repeatModel, simpleDynaSequenceModel, simpleSequenceModel, skipWithout, tempDir, type ModelFixture } from "@servable/testing";
 import { TestPlatform } from "../src/test-platform.ts";
-import { bytesOf, readTranscript, type Exchange } from "../src/transcript.ts";
+import { bytesOf, readLines, readTranscript, type Exchange } from "../src/transcript.ts";
 
 // Conversations of the stock client, replayed against the whole platform and against a replica alone.
 
 const SKIP = skipWithout("fixtures/oip-transcripts/simple_grpc_infer_client.jsonl");
 const SHARED_MEMORY = { grpc: "simple_grpc_shm_client", http: "simple_http_shm_client" };
 const GRPC = ["simple_grpc_infer_client", "grpc_explicit_byte_content_client", "grpc_explicit_int8_content_client", "simple_grpc_string_infer_client", "simple_grpc_health_metadata"];
-const HTTP = ["simple_http_infer_client", "simple_http_string_infer_client", "simple_http_health_metadata"];
+const STREAMS = ["simple_grpc_sequence_stream_infer_client", "simple_grpc_custom_repeat"];
+const HTTP = ["simple_http_infer_client", "simple_http_string_infer_client", "simple_http_sequence_sync_infer_client", "simple_http_health_metadata"];
 /** Requests that must be refused, by the text that clients look for. */
 const REFUSALS = [/failed to get model version from specified version string 'wrong_specification'/, /Request for unknown model/];
 
@@ -57,11 +58,15 @@ describe("recorded clients", { skip: SKIP }, () => {
   before(async () => {
     platform = await TestPlatform.create({ env: { SERVABLE_SERVER_NAME: "triton" } });
     using directory = tempDir();
-    const models = { simple: addSubModel(), simple_int8: addSubModel("INT8"), simple_string: addSubModel("BYTES"), simple_identity: identityModel() };
-    for (const [model, bytes] of Object.entries(models)) {
+    const batched = (model: Uint8Array): ModelFixture => ({ model, config: '{"max_batch_size": 8}' });
+    const models = {
+      simple: batched(addSubModel()), simple_int8: batched(addSubModel("INT8")), simple_string: batched(addSubModel("BYTES")), simple_identity: batched(identityModel()),
+      simple_sequence: simpleSequenceModel(), simple_dyna_sequence: simpleDynaSequenceModel(), simple_string_dyna_sequence: simpleDynaSequenceModel("BYTES"), repeat_int32: repeatModel(),
+    };
+    for (const [model, { model: bytes, config }] of Object.entries(models)) {
       const file = join(directory.path, `${model}.onnx`);
       writeFileSync(file, bytes);
-      await platform.client.models.importFile({ model, file, servingConfigJson: '{"max_batch_size": 8}' });
+      await platform.client.models.importFile({ model, file, servingConfigJson: config });
       await platform.client.deployments.deploy({ model });
     }
     gateway = createChannel(platform.platform.grpcAddress);
@@ -111,6 +116,33 @@ describe("recorded clients", { skip: SKIP }, () => {
     assert.deepEqual(memory.output(), SUM_AND_DIFFERENCE);
   });
 
+  const streams = {
+    gateway: (path: string, requests: AsyncIterable<Uint8Array>) => rawStream(gateway, path, requests, { metadata: { authorization: `Bearer ${platform.apiKey}` } }),
+    inference: (path: string, requests: AsyncIterable<Uint8Array>) => rawStream(replica, path, requests, { metadata: identityToMetadata({ project: "default", principal: "test", role: "developer" }) }),
+  };
+  for (const [target, call] of Object.entries(streams)) {
+    for (const name of STREAMS) {
+      it(`${name} streams with the ${target} unchanged`, async () => {
+        const lines = readLines(name);
+        const [path] = lines.map(({ m = "" }) => m);
+        const method = METHODS.get(path ?? "");
+        assert.ok(path !== undefined && method !== undefined);
+        async function* requests(): AsyncGenerator<Uint8Array> {
+          for (const line of lines.filter(({ dir }) => dir === "req")) yield hurried(bytesOf(line));
+        }
+
+        const answers = (await Array.fromAsync(call(path, requests()))).map((bytes) => comparable(method.output, bytes));
+
+        const expected = lines.filter(({ dir }) => dir === "res").map((line) => comparable(method.output, bytesOf(line)));
+        for (const sequence of new Set(expected.map(sequenceOf))) {
+          const [ours, theirs] = [answers, expected].map((all) => all.filter((answer) => sequenceOf(answer) === sequence));
+          assertContains(ours, theirs, `${name} ${sequence}`);
+        }
+        assert.equal(answers.length, expected.length);
+      });
+    }
+  }
+
   const replayHttp = async (name: string): Promise<void> => {
       for (const [index, { request, response }] of readTranscript(name).entries()) {
         const where = `${name} ${index} ${request.url}`;
@@ -142,9 +174,8 @@ describe("recorded clients", { skip: SKIP }, () => {
     const models = (bytes: Uint8Array) => (comparable(method.output, bytes) as { models: { name: string }[] }).models;
     const ours = models(await targets.gateway(index.request.m ?? "", bytesOf(index.request)));
 
-    // The recorded server also had models with sequences, which wait for the data plane.
-    const recorded = models(bytesOf(index.response)).filter(({ name }) => ours.some((model) => model.name === name));
-    assert.equal(recorded.length, 4);
+    const recorded = models(bytesOf(index.response));
+    assert.equal(recorded.length, 8);
     assertContains(ours.toSorted((a, b) => (a.name < b.name ? -1 : 1)), recorded.toSorted((a, b) => (a.name < b.name ? -1 : 1)), "index");
   });
 
@@ -171,6 +202,21 @@ function sharedMemoryOfClient(): Disposable & { output(): number[] } {
     output: () => [...new Int32Array(new Uint8Array(readFileSync(output)).buffer)],
     [Symbol.dispose]: () => paths.forEach((path) => rmSync(path, { force: true })),
   };
+}
+
+/** The sequence that an answer belongs to: its request's id is "<sequence>_<n>". Only within one is there an order. */
+function sequenceOf(answer: unknown): string {
+  const { inferResponse: { id = "" } = {} } = answer as { inferResponse?: { id?: string } };
+  return id.replace(/_\d+$/, "");
+}
+
+/** A request to the repeating model without its pauses of a second each. */
+function hurried(bytes: Uint8Array): Uint8Array {
+  const request = fromBinary(ModelInferRequestSchema, bytes);
+  const delay = request.inputs.findIndex(({ name }) => name === "DELAY");
+  if (delay === -1) return bytes;
+  request.rawInputContents[delay] = new Uint8Array(request.rawInputContents[delay]?.length ?? 0);
+  return toBinary(ModelInferRequestSchema, request);
 }
 
 /** A recorded body as its JSON and what follows it: the JSON ends where its outermost brace closes. */

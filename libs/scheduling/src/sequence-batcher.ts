@@ -149,8 +149,8 @@ export class SequenceBatcher<T> {
       const [head] = sequence?.queue ?? [];
       return sequence !== undefined && head !== undefined && this.#deps.groupOf(head) === group ? this.#table.begin(sequence) : undefined;
     });
-    const used = this.#table.slots(instance).findLastIndex((sequence) => sequence !== undefined) + 1;
-    return { batch: rows.slice(0, used), atUs: Number.POSITIVE_INFINITY };
+    // Rows behind the last ready one are left out: nobody would miss them.
+    return { batch: rows.slice(0, rows.findLastIndex((row) => row !== undefined) + 1), atUs: Number.POSITIVE_INFINITY };
   }
 
   #oldestBatch(instance: number, nowUs: number): { batch: SequenceBatch<T>; atUs: number } {

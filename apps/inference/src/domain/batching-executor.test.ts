@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { writeFileSync } from "node:fs";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, describe, it } from "node:test";
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
@@ -11,7 +11,7 @@ import { encodeBytesElements, elementsOf, tensorOf } from "@servable/tensor";
 import { addSubModel, identityModel, tempDir } from "@servable/testing";
 import { executorFactory } from "./create-executor.ts";
 import type { Executor, InferContext, InferRequest, InferResult } from "./executor.ts";
-import type { Signature } from "./model-config.ts";
+import type { PipelineModels } from "./pipeline-models.ts";
 
 const directory = tempDir();
 after(() => directory[Symbol.dispose]());
@@ -23,12 +23,14 @@ const reason = (want: Reason) => (error: unknown) => error instanceof StatusErro
 let files = 0;
 /** The executor that a version with this graph and configuration would get, over real engine processes. */
 async function executorOf(bytes: Uint8Array, config: MessageInitShape<typeof ModelConfigSchema>, runMsMax = 60_000): Promise<Executor> {
-  const path = join(directory.path, `${files++}.onnx`);
-  writeFileSync(path, bytes);
+  const folder = join(directory.path, String(files++));
+  mkdirSync(folder);
+  writeFileSync(join(folder, "model.onnx"), bytes);
   const { inputs, outputs } = signatureOf(readModel(bytes));
   const create_ = executorFactory({ startEngine: startEngineProcess, session: { intraOpThreads: 1, executionProviders: ["cpu"], runMsMax }, onCrash: () => {} });
-  return create_(path, { deployment: "projects/p/deployments/m", name: "m", version: 1, etag: "", signature: { inputs, outputs }, config: create(ModelConfigSchema, config) }, () => {});
+  return create_(folder, { deployment: "projects/p/deployments/m", name: "m", version: 1, etag: "", signature: { inputs, outputs }, config: create(ModelConfigSchema, config) }, () => {}, NO_MODELS);
 }
+const NO_MODELS: PipelineModels = { resolve: () => assert.fail("no pipeline"), changed: async () => {} };
 const row = (value: number, rows = 1): NamedTensor[] => ["INPUT0", "INPUT1"].map((name) => ({ name, ...tensorOf("INT32", [rows, 16], Array<number>(rows * 16).fill(value)) }));
 const first = ({ outputs }: InferResult): unknown => elementsOf(outputs[0] as NamedTensor)[0];
 

@@ -4,6 +4,7 @@
 import { StatusError } from "@servable/errors";
 import type { Engine, EngineInput, NamedTensor } from "@servable/runtime";
 import { DynamicBatcher, type DynamicBatcherOptions, type QueuedRequest } from "@servable/scheduling";
+import { afterDelay } from "./after-delay.ts";
 import { RowsMissing, splitRows } from "./batch-rows.ts";
 import type { Executor, InferContext, InferRequest, InferResult } from "./executor.ts";
 import type { Signature } from "./model-config.ts";
@@ -54,7 +55,7 @@ export class BatchingExecutor implements Executor {
         nowUs: () => performance.now() * 1_000,
         run: (batch, instance) => this.#run(batch, instance),
         refuse: ({ payload }, error) => payload.reject(error),
-        after,
+        after: afterDelay,
         isUp: (instance) => this.#engines[instance]?.isUp === true,
       },
     );
@@ -207,18 +208,4 @@ function only(outputs: readonly NamedTensor[], names: readonly string[]): readon
 
 function rowsOf({ inputs }: InferRequest): number {
   return Math.max(1, inputs[0]?.shape[0] ?? 1);
-}
-
-/** Timers count whole milliseconds; shorter delays pass turn by turn. */
-function after(delayUs: number, callback: () => void): () => void {
-  if (delayUs >= 1_000) {
-    const timer = setTimeout(callback, delayUs / 1_000);
-    return () => clearTimeout(timer);
-  }
-  const untilMs = performance.now() + delayUs / 1_000;
-  let turn = setImmediate(function wait() {
-    if (performance.now() >= untilMs) callback();
-    else turn = setImmediate(wait);
-  });
-  return () => clearImmediate(turn);
 }

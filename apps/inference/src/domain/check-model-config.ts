@@ -2,6 +2,7 @@ import { DataType, ModelInput_Format, ModelQueuePolicy_TimeoutAction, type Model
 import { StatusError } from "@servable/errors";
 import { DATATYPE_OF } from "./complete-model-config.ts";
 import type { Signature, TensorSpec } from "./model-config.ts";
+import { isPipeline } from "./pipeline-config.ts";
 
 /**
  * Refuses a configuration that contradicts the graph or itself.
@@ -25,12 +26,15 @@ export function checkModelConfig(config: ModelConfig, signature: Signature): voi
       break;
     }
     case "ensembleScheduling":
-      // Its steps are other models: whether they fit is known when they are loaded.
       if (schedulingChoice.value.step.length === 0) throw invalid("ensemble_scheduling.step", "names no model");
-      if (config.input.length === 0) throw invalid("input", "an ensemble must name its inputs");
-      if (config.output.length === 0) throw invalid("output", "an ensemble must name its outputs");
-      return;
+      break;
     case undefined:
+  }
+  if (isPipeline(config)) {
+    // Its steps are other models: whether they fit is known when they are loaded.
+    if (config.input.length === 0) throw invalid("input", "an ensemble must name its inputs");
+    if (config.output.length === 0) throw invalid("output", "an ensemble must name its outputs");
+    return;
   }
   checkAgainstGraph(config, signature);
 }

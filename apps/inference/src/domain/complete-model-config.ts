@@ -6,6 +6,7 @@ import { create } from "@bufbuild/protobuf";
 import { DataType, ModelConfigSchema, ModelInstanceGroup_Kind, ModelOptimizationPolicySchema, ModelOptimizationPolicy_PinnedMemoryBufferSchema, type ModelConfig, type ModelInput, type ModelOutput } from "@servable/contracts/open-inference/model_config";
 import type { Datatype } from "@servable/tensor";
 import type { Signature, TensorSpec } from "./model-config.ts";
+import { isPipeline } from "./pipeline-config.ts";
 
 const DATA_TYPES: Readonly<Record<Datatype, DataType>> = {
   BOOL: DataType.TYPE_BOOL, UINT8: DataType.TYPE_UINT8, UINT16: DataType.TYPE_UINT16, UINT32: DataType.TYPE_UINT32, UINT64: DataType.TYPE_UINT64,
@@ -36,7 +37,7 @@ export function completeModelConfig(given: ModelConfig, name: string, signature:
   const config = create(ModelConfigSchema, given);
   config.name = name;
   config.versionPolicy ??= create(ModelConfigSchema, { versionPolicy: { policyChoice: { case: "latest", value: { numVersions: 1 } } } }).versionPolicy;
-  if (config.schedulingChoice.case === "ensembleScheduling") {
+  if (isPipeline(config)) {
     config.platform = ENSEMBLE_PLATFORM;
     config.backend = "";
     config.defaultModelFilename = "";

@@ -5,10 +5,17 @@ import type { Engine, EngineProcessOptions } from "@servable/runtime";
 import { bf16Engines, usesBf16 } from "./bf16-engine.ts";
 import { BatchingExecutor } from "./batching-executor.ts";
 import { batchingOptionsOf, instanceCountOf } from "./batching-options.ts";
+import { createPipelineExecutor } from "./create-pipeline.ts";
+import { DecoupledExecutor, isDecoupled, readDecoupledSettings } from "./decoupled-executor.ts";
 import type { Executor } from "./executor.ts";
 import type { VersionSpec } from "./loaded-model.ts";
+import { clientSignatureOf } from "./model-config.ts";
 import { PaddingExecutor } from "./padding-executor.ts";
 import { paddingRulesOf } from "./padding-rules.ts";
+import { isPipeline } from "./pipeline-config.ts";
+import type { PipelineModels } from "./pipeline-models.ts";
+import { SequenceExecutor } from "./sequence-executor.ts";
+import { readSequenceSettings } from "./sequence-settings.ts";
 import { sessionSettingsOf, type SessionDefaults } from "./session-settings.ts";
 
 /** What executors are made with. */
@@ -19,45 +26,55 @@ export interface ExecutorDeps {
   readonly onCrash: (spec: VersionSpec, crash: { readonly message: string; readonly restartCount: number; readonly final: boolean }) => void;
 }
 
-/** How an executor is made of a version's files. `onDown` is told when it will answer no more. */
-export type CreateExecutor = (folder: string, spec: VersionSpec, onDown: (message: string) => void) => Promise<Executor>;
+/** How an executor is made of a version's files. `onDown` is told when it will answer no more; `models` are those that pipelines call. */
+export type CreateExecutor = (folder: string, spec: VersionSpec, onDown: (message: string) => void, models: PipelineModels) => Promise<Executor>;
 
 /**
- * Makes what answers a version's requests, by its configuration: batches over engines, or one of the special schedulers.
+ * Makes what answers a version's requests, by its configuration: batches over engines, sequences, steps of other models; each
+ * run's rows as answers of their own where the model is decoupled.
  *
- * @throws StatusError `FIELD_INVALID`, `MODEL_LOAD_FAILED`, `ENGINE_TIMEOUT`, `ENGINE_CRASHED`
+ * @throws StatusError `FIELD_INVALID`, `MODEL_LOAD_FAILED`, `ENGINE_TIMEOUT`, `ENGINE_CRASHED`, `STEP_NOT_READY`
  */
 export function executorFactory(deps: ExecutorDeps): CreateExecutor {
-  return async (folder, spec, onDown) => {
+  return async (folder, spec, onDown, models) => {
     const { config, signature } = spec;
-    const batching = batchingOptionsOf(signature, config);
-    const padding = paddingRulesOf(signature, config);
-    const down = new Set<number>();
-    const made: { executor?: BatchingExecutor } = {};
-    const engines = await startEngines(deps, join(folder, "model.onnx"), spec, instanceCountOf(config), {
-      onUp: () => made.executor?.wake(),
-      onDown: (instance, message) => {
-        down.add(instance);
-        if (down.size < instanceCountOf(config)) return;
-        made.executor?.fail(new StatusError("ENGINE_CRASHED", `${spec.name} is down: ${message}`));
-        onDown(message);
-      },
-    });
-    made.executor = new BatchingExecutor({ model: spec.name, signature, batching, preserveOrdering: preservesOrdering(config), engines });
-    return padding === undefined ? made.executor : new PaddingExecutor(made.executor, signature, padding);
+    if (isPipeline(config)) return createPipelineExecutor(spec, models);
+    const decoupled = isDecoupled(config) ? readDecoupledSettings(config, signature) : undefined;
+    const executor = config.schedulingChoice.case === "sequenceBatching" ? await createSequences(deps, folder, spec, onDown) : await createBatches(deps, folder, spec, onDown);
+    return decoupled === undefined ? executor : new DecoupledExecutor(executor, decoupled);
   };
 }
 
-/** Starts the instances of a version side by side; when one cannot, none stays. */
-export async function startEngines(
-  { startEngine, session, onCrash }: ExecutorDeps,
-  path: string,
-  spec: VersionSpec,
-  count: number,
-  { onUp, onDown }: { onUp: () => void; onDown: (instance: number, message: string) => void },
-): Promise<Engine[]> {
+async function createBatches(deps: ExecutorDeps, folder: string, spec: VersionSpec, onDown: (message: string) => void): Promise<Executor> {
+  const { config, signature } = spec;
+  const batching = batchingOptionsOf(signature, config);
+  const padding = paddingRulesOf(signature, config);
+  const made: { executor?: BatchingExecutor } = {};
+  const engines = await startEngines(deps, folder, spec, {
+    onUp: () => made.executor?.wake(),
+    onDown: (message) => {
+      made.executor?.fail(new StatusError("ENGINE_CRASHED", `${spec.name} is down: ${message}`));
+      onDown(message);
+    },
+  });
+  made.executor = new BatchingExecutor({ model: spec.name, signature, batching, preserveOrdering: preservesOrdering(config), engines });
+  return padding === undefined ? made.executor : new PaddingExecutor(made.executor, signature, padding);
+}
+
+async function createSequences(deps: ExecutorDeps, folder: string, spec: VersionSpec, onDown: (message: string) => void): Promise<Executor> {
+  const { name, config, signature } = spec;
+  const settings = await readSequenceSettings(config, signature, folder);
+  const engines = await startEngines(deps, folder, spec, { onUp: () => {}, onDown });
+  return new SequenceExecutor({ model: name, maxBatchSize: config.maxBatchSize, signature: clientSignatureOf(config), settings, engines });
+}
+
+/** Starts the instances of a version side by side; when one cannot, none stays. `onDown` is told when all of them are down for good. */
+async function startEngines({ startEngine, session, onCrash }: ExecutorDeps, folder: string, spec: VersionSpec, { onUp, onDown }: { onUp: () => void; onDown: (message: string) => void }): Promise<Engine[]> {
   const settings = sessionSettingsOf(spec.config, session);
   const start = usesBf16(spec.signature) ? bf16Engines(startEngine, spec.signature) : startEngine;
+  const path = join(folder, "model.onnx");
+  const count = instanceCountOf(spec.config);
+  const down = new Set<number>();
   const started = await Promise.allSettled(
     Array.from({ length: count }, (_, instance) =>
       start({
@@ -67,7 +84,8 @@ export async function startEngines(
         onUp,
         onCrash: (crash) => {
           onCrash(spec, crash);
-          if (crash.final) onDown(instance, `its engine died ${crash.restartCount} times in a row (${crash.message})`);
+          if (crash.final) down.add(instance);
+          if (crash.final && down.size === count) onDown(`its engine died ${crash.restartCount} times in a row (${crash.message})`);
         },
       }),
     ),

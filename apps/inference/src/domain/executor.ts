@@ -60,6 +60,8 @@ export interface InferResult {
   readonly outputs: readonly NamedTensor[];
   readonly parameters?: ReadonlyMap<string, ParameterValue>;
   readonly timings: InferTimings;
+  /** True when it is known to be the last answer of its request; one that is not known to be last may be last all the same. */
+  readonly isFinal?: boolean;
 }
 
 /**
@@ -69,7 +71,14 @@ export interface InferResult {
 export interface Executor extends AsyncDisposable {
   /** One request, one answer. @throws StatusError */
   infer(request: InferRequest, context: InferContext): Promise<InferResult>;
-  /** 0 to n answers of a decoupled model, in order. Absent = each request has one answer. */
+  /**
+   * 0 to n answers of a decoupled model, in order. Absent = each request has one answer.
+   *
+   * The caller draws: an answer is made when it is asked for, so a slow reader holds its own request up and nobody else's,
+   * and whoever stops asking (or aborts the context's signal) cancels between two answers. That is the place of text
+   * generation: one answer a step, each step a run of the engine, the caches kept in the engine under the request's name
+   * and dropped when the iterator is closed.
+   */
   inferStream?(request: InferRequest, context: InferContext): AsyncIterable<InferResult>;
   /** Process ids of the engines behind it. */
   readonly pids: readonly number[];

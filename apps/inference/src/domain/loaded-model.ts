@@ -2,8 +2,9 @@ import type { ModelConfig } from "@servable/contracts/open-inference/model_confi
 import { StatusError } from "@servable/errors";
 import type { Executor, InferContext, InferRequest, InferResult } from "./executor.ts";
 import { InferStats, type FailureReason, type InferObservation } from "./infer-stats.ts";
-import type { Signature } from "./model-config.ts";
+import { clientSignatureOf, type Signature } from "./model-config.ts";
 import { madeInputsOf } from "./padding-rules.ts";
+import { isPipeline } from "./pipeline-config.ts";
 import { requestTargetOf, type RequestTarget } from "./request-target.ts";
 
 /** LOADING → READY → UNLOADING; LOADING → FAILED; READY → FAILED when the engine stays down. */
@@ -43,7 +44,7 @@ export class LoadedModel {
 
   constructor(spec: VersionSpec, observe: InferObserver) {
     this.spec = spec;
-    this.target = requestTargetOf(spec.name, spec.version, spec.signature, spec.config, madeInputsOf(spec.config));
+    this.target = requestTargetOf(spec.name, spec.version, callerSignatureOf(spec), spec.config, madeInputsOf(spec.config));
     this.#observe = observe;
   }
 
@@ -119,6 +120,11 @@ export class LoadedModel {
     if (this.#inFlight === 0) this.#idle?.();
     this.#observe(this, observation);
   }
+}
+
+/** Controls and states of sequences are no business of callers, and a pipeline has no graph of its own. */
+function callerSignatureOf({ signature, config }: VersionSpec): Signature {
+  return config.schedulingChoice.case === "sequenceBatching" || isPipeline(config) ? clientSignatureOf(config) : signature;
 }
 
 function nanosecondsSince(startedMs: number): number {

@@ -47,8 +47,3 @@ export function clientSignatureOf({ maxBatchSize, input, output }: ModelConfig):
   });
   return { inputs: input.map(spec), outputs: output.map(spec) };
 }
-
-/** Whether the model is a pipeline of others and has no file of its own. */
-export function isEnsemble({ schedulingChoice }: ModelConfig): boolean {
-  return schedulingChoice.case === "ensembleScheduling";
-}

@@ -5,7 +5,6 @@
 // I3  Each version is loaded or unloaded by at most one task at a time, and no task waits for another version's: a model that
 //     takes a minute to load keeps nobody else waiting. When a task ends, what is wanted now is looked at again.
 
-import { dirname } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Assignment } from "@servable/contracts/registry/v1/deployment";
 import { StatusError } from "@servable/errors";
@@ -146,14 +145,14 @@ export class ModelRepository {
       const loading = model;
       if (before?.state !== "READY") this.#models.set(key, model);
       this.#notify();
-      const path = await this.#deps.fetchModel(assignment);
-      model.folder = dirname(path);
-      model.executor = await this.#deps.createExecutor(path, spec, (message) => {
+      const onDown = (message: string): void => {
         loading.state = "FAILED";
         loading.message = message;
         this.#notify();
         this.#retryLater();
-      });
+      };
+      model.folder = await this.#deps.fetchModel(assignment);
+      model.executor = await this.#deps.createExecutor(model.folder, spec, onDown, this);
       model.state = "READY";
       this.#models.set(key, model);
       this.#notify();

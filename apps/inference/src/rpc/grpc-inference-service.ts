@@ -5,7 +5,7 @@ import { StatusError } from "@servable/errors";
 import { implement, type ServiceRegistration } from "@servable/grpc";
 import { readLoadOverrides } from "../domain/load-overrides.ts";
 import type { LoadedModel } from "../domain/loaded-model.ts";
-import { PLATFORM, type TensorSpec } from "../domain/model-config.ts";
+import type { TensorSpec } from "../domain/model-config.ts";
 import type { ModelRepository } from "../domain/model-repository.ts";
 import type { RepositoryControl } from "../domain/repository-control.ts";
 import { inferHandlers } from "./infer-handlers.ts";
@@ -37,8 +37,8 @@ export function grpcInferenceService({ repository, control, sharedMemory, traces
       }
     },
     modelMetadata({ name, version }, { identity }) {
-      const { spec } = resolve(identity, name, version);
-      return { name: spec.name, versions: repository.of(spec.deployment).map((each) => String(each.spec.version)), platform: PLATFORM, inputs: spec.signature.inputs.map(metadataOf), outputs: spec.signature.outputs.map(metadataOf) };
+      const { spec, target } = resolve(identity, name, version);
+      return { name: spec.name, versions: repository.of(spec.deployment).map((each) => String(each.spec.version)), platform: spec.config.platform, inputs: target.signature.inputs.map(metadataOf), outputs: target.signature.outputs.map(metadataOf) };
     },
     modelConfig: ({ name, version }, { identity }) => ({ config: resolve(identity, name, version).spec.config }),
     modelStatistics({ name, version }, { identity }) {
