@@ -15,7 +15,7 @@ import type { ModelRegistryService } from "@servable/contracts/registry/v1/model
 import type { Artifact, ModelVersion } from "@servable/contracts/registry/v1/model_version";
 import { StatusError } from "@servable/errors";
 import type { Client } from "@servable/grpc";
-import { linkArtifacts, type BlobStore } from "@servable/storage";
+import { linkArtifacts, type BlobStore } from "@servable/storage/files";
 import type { SharedWeights } from "./worker/share-weights.ts";
 
 /** What the cache stands on. */

@@ -1,5 +1,5 @@
 import { readEnv, type Env } from "@servable/config";
-import { openDataDir, readOrCreateSecret } from "@servable/storage";
+import { openDataDir, readOrCreateSecret } from "@servable/storage/files";
 import type { TraceSettingValues } from "./domain/trace-settings.ts";
 
 /** Settings of an inference replica. */

@@ -4,7 +4,7 @@ import { ModelRegistryService } from "@servable/contracts/registry/v1/model_regi
 import { createChannel, createClient, internalAuthenticator, startGrpcServer } from "@servable/grpc";
 import { createImageDecoder } from "@servable/images";
 import { startEngineProcess } from "@servable/runtime";
-import { openFileBlobStore } from "@servable/storage";
+import { openFileBlobStore } from "@servable/storage/files";
 import { createLogger } from "@servable/telemetry";
 import { createArtifactCache } from "./artifact-cache.ts";
 import type { InferenceConfig } from "./config.ts";
