@@ -144,25 +144,25 @@ describe("recorded clients", { skip: SKIP }, () => {
   }
 
   const replayHttp = async (name: string): Promise<void> => {
-      for (const [index, { request, response }] of readTranscript(name).entries()) {
-        const where = `${name} ${index} ${request.url}`;
-        const headers = Object.fromEntries(Object.entries(request.headers ?? {}).filter(([key]) => key !== "content-length"));
-        const answer = await platform.fetch(request.url ?? "", { method: request.method ?? "GET", headers, ...(request.method === "POST" ? { body: Buffer.from(bytesOf(request)) } : {}) });
-        const body = Buffer.from(await answer.arrayBuffer());
-        assert.equal(answer.status, response?.status, where);
-        if (response === undefined || answer.status !== 200 || body.length === 0) continue;
-        if (request.url?.endsWith("sharedmemory/status") === true) {
-          const byName = (bytes: Uint8Array) => (JSON.parse(Buffer.from(bytes).toString()) as { name: string }[]).toSorted((a, b) => (a.name < b.name ? -1 : 1));
-          assert.deepEqual(byName(body), byName(bytesOf(response)), where);
-          continue;
-        }
-        const expected = split(Buffer.from(bytesOf(response)));
-        if (expected === undefined) continue;
-        const headerBytes = Number(answer.headers.get("inference-header-content-length") ?? body.length);
-        const json = strip(JSON.parse(body.toString("utf8", 0, headerBytes)));
-        if (request.url?.endsWith("/v2") === false) assertContains(json, strip(expected.json), where);
-        assert.deepEqual(body.subarray(headerBytes), expected.binary, `${where}: binary part`);
+    for (const [index, { request, response }] of readTranscript(name).entries()) {
+      const where = `${name} ${index} ${request.url}`;
+      const headers = Object.fromEntries(Object.entries(request.headers ?? {}).filter(([key]) => key !== "content-length"));
+      const answer = await platform.fetch(request.url ?? "", { method: request.method ?? "GET", headers, ...(request.method === "POST" ? { body: Buffer.from(bytesOf(request)) } : {}) });
+      const body = Buffer.from(await answer.arrayBuffer());
+      assert.equal(answer.status, response?.status, where);
+      if (response === undefined || answer.status !== 200 || body.length === 0) continue;
+      if (request.url?.endsWith("sharedmemory/status") === true) {
+        const byName = (bytes: Uint8Array) => (JSON.parse(Buffer.from(bytes).toString()) as { name: string }[]).toSorted((a, b) => (a.name < b.name ? -1 : 1));
+        assert.deepEqual(byName(body), byName(bytesOf(response)), where);
+        continue;
       }
+      const expected = split(Buffer.from(bytesOf(response)));
+      if (expected === undefined) continue;
+      const headerBytes = Number(answer.headers.get("inference-header-content-length") ?? body.length);
+      const json = strip(JSON.parse(body.toString("utf8", 0, headerBytes)));
+      if (request.url?.endsWith("/v2") === false) assertContains(json, strip(expected.json), where);
+      assert.deepEqual(body.subarray(headerBytes), expected.binary, `${where}: binary part`);
+    }
   };
   for (const name of HTTP) it(`${name} talks to the gateway unchanged`, () => replayHttp(name));
 

@@ -1,10 +1,10 @@
 // Reads a stranger's model where a crash, an endless run or a memory bomb ends this process only.
 // argv: path of the file; the version's other files stand beside it. Answers one message over IPC and ends.
 
-import { readFileSync, readdirSync, statSync } from "node:fs";
+import { readFileSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join, relative, sep } from "node:path";
 import { StatusError } from "@servable/errors";
-import { MODEL_LIMITS, checkLimits, readModel, signatureOf, type ModelSignature, type TensorSpec } from "@servable/onnx";
+import { MODEL_LIMITS, checkLimits, readModel, signatureOf, withFp32Interface, type ModelProto, type ModelSignature, type TensorSpec } from "@servable/onnx";
 import ort from "onnxruntime-node";
 import type { ValidationResult } from "../domain/artifact-store.ts";
 
@@ -18,7 +18,7 @@ async function validate(path: string): Promise<ValidationResult> {
     const model = readModel(bytes);
     checkLimits(model, MODEL_LIMITS, filesBeside(path));
     const signature = signatureOf(model);
-    await load(path, signature);
+    await loadAsServed(path, model, signature);
     return { ok: true, signature };
   } catch (error) {
     const { reason, message } = StatusError.from(error);
@@ -31,6 +31,18 @@ function filesBeside(path: string): Map<string, number> {
   const folder = dirname(path);
   const entries = readdirSync(folder, { withFileTypes: true, recursive: true }).filter((entry) => entry.isFile());
   return new Map(entries.map(({ parentPath, name }) => [relative(folder, join(parentPath, name)).split(sep).join("/"), statSync(join(parentPath, name)).size]));
+}
+
+/** onnxruntime's binding has no BF16 tensors: such models are served with FP32 at their edges, so that is how they are tried. */
+async function loadAsServed(path: string, model: ModelProto, signature: ModelSignature): Promise<void> {
+  if (![...signature.inputs, ...signature.outputs].some(({ datatype }) => datatype === "BF16")) return load(path, signature);
+  const copy = `${path}.fp32-io.onnx`;
+  writeFileSync(copy, withFp32Interface(model));
+  try {
+    await load(copy, signatureOf(model));
+  } finally {
+    rmSync(copy);
+  }
 }
 
 async function load(path: string, signature: ModelSignature): Promise<void> {
