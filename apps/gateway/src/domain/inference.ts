@@ -4,7 +4,7 @@
 import { StatusError } from "@servable/errors";
 import type { Caller } from "./caller.ts";
 import type { LoadBalancer } from "./load-balancing.ts";
-import { peekInfer, type ModelReference } from "./model-reference.ts";
+import { peekInfer, type InferReference, type ModelReference } from "./model-reference.ts";
 import type { Router } from "./router.ts";
 import type { UsageRecorder } from "./usage-recorder.ts";
 
@@ -57,7 +57,7 @@ export function createInference({ router, balancer, replicas, usage, modelContro
 
   /** A replica that gave no answer, or refused before it began, costs one more try elsewhere; never a second one. */
   const forward = async (addresses: readonly string[], sequence: string | undefined, method: string, request: Uint8Array, caller: Caller): Promise<Uint8Array> => {
-    const first = sequence === undefined ? balancer.choose(addresses) : balancer.chooseByKey(addresses, `${caller.identity.project}/${sequence}`);
+    const first = sequence === undefined ? balancer.choose(addresses) : balancer.chooseByKey(addresses, sequence);
     if (first === undefined) throw unavailable();
     try {
       return await attempt(first, method, request, caller);
@@ -73,7 +73,7 @@ export function createInference({ router, balancer, replicas, usage, modelContro
   const run = async (reference: ReturnType<typeof peekInfer>, request: Uint8Array, caller: Caller): Promise<Uint8Array> => {
     // Nearly every call finds its route at once; only the others wait, and need a signal to wait with.
     const { addresses } = router.peek(caller.identity.project, reference) ?? (await router.find(caller.identity.project, reference, caller.signal));
-    return forward(addresses, reference.sequence, "ModelInfer", request, caller);
+    return forward(addresses, sequenceKey(reference, caller), "ModelInfer", request, caller);
   };
 
   return {
@@ -108,6 +108,11 @@ export function createInference({ router, balancer, replicas, usage, modelContro
       return response;
     },
   };
+}
+
+/** What keeps a sequence with its replica: an id of one model says nothing about another's. */
+export function sequenceKey({ model, sequence }: InferReference, { identity }: Caller): string | undefined {
+  return sequence === undefined ? undefined : `${identity.project}/${model}/${sequence}`;
 }
 
 /** Whether the connection failed, so that nobody knows how far the call came. */

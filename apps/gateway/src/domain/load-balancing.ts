@@ -4,12 +4,17 @@
 
 /** How long a replica that did not answer is passed over while others can take the call. */
 const PENALTY_MS = 1_000;
+/** Keys whose replica is remembered; the one that was used least recently is forgotten first. */
+const KEYS_MAX = 100_000;
 
 /** Chooses replicas by outstanding calls. */
 export interface LoadBalancer {
   /** One of the addresses other than `except`; undefined when there is none. */
   choose(addresses: readonly string[], except?: string): string | undefined;
-  /** The same address for the same key as long as the addresses stay: for sequences, whose state lives in one replica. */
+  /**
+   * The same address for the same key for as long as that address is one of them, whichever others come and go: for sequences,
+   * whose state lives in one replica. A new key goes where every gateway would send it.
+   */
   chooseByKey(addresses: readonly string[], key: string): string | undefined;
   /** Counts a call until the returned function is called. */
   begin(address: string): () => void;
@@ -22,6 +27,8 @@ export interface LoadBalancer {
 export function createLoadBalancer(random: () => number, now: () => number): LoadBalancer {
   const outstanding = new Map<string, number>();
   const penalizedUntil = new Map<string, number>();
+  /** Replicas of keys, least recently used first. */
+  const addressOf = new Map<string, string>();
   const count = (address: string): number => outstanding.get(address) ?? 0;
   const healthy = (address: string): boolean => {
     const until = penalizedUntil.get(address);
@@ -29,6 +36,16 @@ export function createLoadBalancer(random: () => number, now: () => number): Loa
     if (until > now()) return false;
     penalizedUntil.delete(address);
     return true;
+  };
+  /** Rendezvous hashing: gateways agree without speaking, and when a replica goes only its own keys move. */
+  const rendezvous = (addresses: readonly string[], key: string): string | undefined => {
+    const able = addresses.filter(healthy);
+    let best: { address: string; weight: number } | undefined;
+    for (const address of able.length > 0 ? able : addresses) {
+      const weight = hash(`${key}\0${address}`);
+      if (best === undefined || weight > best.weight) best = { address, weight };
+    }
+    return best?.address;
   };
   return {
     choose(addresses, except) {
@@ -44,13 +61,15 @@ export function createLoadBalancer(random: () => number, now: () => number): Loa
       return count(b) < count(a) ? b : a;
     },
     chooseByKey(addresses, key) {
-      // Rendezvous hashing: when a replica goes, only its own sequences move.
-      let best: { address: string; weight: number } | undefined;
-      for (const address of addresses) {
-        const weight = hash(`${key}\0${address}`);
-        if (best === undefined || weight > best.weight) best = { address, weight };
-      }
-      return best?.address;
+      const known = addressOf.get(key);
+      // A replica that did not answer once may still hold the sequence, and no other one does.
+      const address = known !== undefined && addresses.includes(known) ? known : rendezvous(addresses, key);
+      addressOf.delete(key);
+      if (address === undefined) return undefined;
+      addressOf.set(key, address);
+      const [oldest] = addressOf.keys();
+      if (addressOf.size > KEYS_MAX && oldest !== undefined) addressOf.delete(oldest);
+      return address;
     },
     begin(address) {
       outstanding.set(address, count(address) + 1);

@@ -4,7 +4,7 @@
 
 import { StatusError } from "@servable/errors";
 import { withSignal, type Caller } from "./caller.ts";
-import { isUnanswered, publicError, type InferenceDeps } from "./inference.ts";
+import { isUnanswered, publicError, sequenceKey, type InferenceDeps } from "./inference.ts";
 import { createMessageQueue, type MessageQueue } from "./message-queue.ts";
 import { isStreamError, peekInfer, type InferReference } from "./model-reference.ts";
 
@@ -81,13 +81,14 @@ function createOnwardStreams({ router, balancer, replicas }: InferenceDeps, answ
 
   const assign = async (reference: InferReference): Promise<string> => {
     const key = `${reference.model}\0${reference.version}`;
-    const known = reference.sequence === undefined ? addressOf.get(key) : undefined;
+    const sequence = sequenceKey(reference, caller);
+    const known = sequence === undefined ? addressOf.get(key) : undefined;
     if (known !== undefined) return known;
     if (addressOf.size >= MODELS_MAX) throw new StatusError("FIELD_INVALID", `one stream may name at most ${MODELS_MAX} models: open another stream`);
     const { addresses } = await router.find(project, reference, inner.signal);
-    const address = reference.sequence === undefined ? balancer.choose(addresses) : balancer.chooseByKey(addresses, `${project}/${reference.sequence}`);
+    const address = sequence === undefined ? balancer.choose(addresses) : balancer.chooseByKey(addresses, sequence);
     if (address === undefined) throw new StatusError("REPLICA_UNAVAILABLE", "no inference replica answers: call again shortly");
-    if (reference.sequence === undefined) addressOf.set(key, address);
+    if (sequence === undefined) addressOf.set(key, address);
     return address;
   };
 
