@@ -18,7 +18,7 @@ describe("a model with BF16", () => {
     const x = graph.input("x", "BF16", ["batch", 2]);
     writeFileSync(path, buildModel({ graph, outputs: { same: identity(graph, x), wide: cast(graph, x, "FP32", 1) } }));
     assert.ok(usesBf16(signature));
-    await using engine = await bf16Engines(startEngineProcess, signature)({ path, model: "m" } as Parameters<typeof startEngineProcess>[0]);
+    await using engine = await bf16Engines(startEngineProcess, signature)({ path, model: "m" });
     const sent = tensorOf("BF16", [2, 2], [1.5, -0, Infinity, 3.140625]);
 
     const { outputs } = await engine.run([{ name: "x", ...sent, data: [sent.data.subarray(0, 4), sent.data.subarray(4)] }], []);

@@ -53,7 +53,7 @@ describe("a request", () => {
   });
 
   const wrong: { what: string; init: Init; want: Reason; says: RegExp }[] = [
-    { what: "without an input", init: { inputs: [tensor("A")] }, want: "INPUT_MISSING", says: /expected 2 inputs but got 1.*'B' missing/ },
+    { what: "without an input", init: { inputs: [tensor("A")] }, want: "INPUT_MISSING", says: /expected 2 inputs but got 1 inputs for model 'simple'\. Got input\(s\) \['A'\], but missing required input\(s\) \['B'\]/ },
     { what: "with an input that the model does not have", init: { inputs: [tensor("A"), tensor("B"), tensor("C")] }, want: "INPUT_UNEXPECTED", says: /'C'.*takes A, B/ },
     { what: "with an input twice", init: { inputs: [tensor("A"), tensor("B"), tensor("A")] }, want: "INPUT_UNEXPECTED", says: /'A' already exists/ },
     { what: "of another datatype", init: { inputs: [tensor("A", { datatype: "FP32" }), tensor("B")] }, want: "DATATYPE_MISMATCH", says: /'FP32'.*expects 'INT32'/ },
@@ -62,7 +62,7 @@ describe("a request", () => {
     { what: "above the batch size", init: { inputs: [tensor("A", { shape: [9n, 2n] }), tensor("B")] }, want: "SHAPE_MISMATCH", says: /batch-size must be <= 8/ },
     { what: "whose batch sizes differ", init: { inputs: [tensor("A"), tensor("B", { shape: [2n, 2n], contents: { intContents: [1, 2, 3, 4] } })] }, want: "SHAPE_MISMATCH", says: /batch size 2 differs from 1/ },
     { what: "with too few values", init: { inputs: [tensor("A", { contents: { intContents: [1] } }), tensor("B")] }, want: "BYTE_COUNT_MISMATCH", says: /takes 2 values, got 1/ },
-    { what: "with too few raw bytes", init: { inputs: [tensor("A", { contents: undefined }), tensor("B", { contents: undefined })], rawInputContents: [new Uint8Array(8), new Uint8Array(7)] }, want: "BYTE_COUNT_MISMATCH", says: /takes 8 bytes, got 7/ },
+    { what: "with too few raw bytes", init: { inputs: [tensor("A", { contents: undefined }), tensor("B", { contents: undefined })], rawInputContents: [new Uint8Array(8), new Uint8Array(7)] }, want: "BYTE_COUNT_MISMATCH", says: /input byte size mismatch for input 'B' for model 'simple'\. Expected 8, got 7/ },
     { what: "with raw bytes for some inputs", init: { inputs: [tensor("A", { contents: undefined }), tensor("B", { contents: undefined })], rawInputContents: [new Uint8Array(8)] }, want: "BYTE_COUNT_MISMATCH", says: /1 elements for 2 inputs/ },
     { what: "with raw bytes and contents", init: { inputs: [tensor("A"), tensor("B")], rawInputContents: [new Uint8Array(8), new Uint8Array(8)] }, want: "BYTE_COUNT_MISMATCH", says: /must not be specified/ },
     { what: "without data", init: { inputs: [tensor("A", { contents: undefined }), tensor("B")] }, want: "BYTE_COUNT_MISMATCH", says: /no data/ },

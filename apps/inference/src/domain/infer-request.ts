@@ -1,7 +1,7 @@
 import { StatusError } from "@servable/errors";
 import type { InferParameters, TypedContents, WireInferRequest, WireInput } from "@servable/open-inference";
 import type { NamedTensor } from "@servable/runtime";
-import { checkByteCount, elementCount, fitsShape, isDatatype, tensorOf, type Datatype } from "@servable/tensor";
+import { checkByteCount, elementBytes, elementCount, fitsShape, isDatatype, tensorOf, type Datatype, type Tensor } from "@servable/tensor";
 import type { InferRequest } from "./executor.ts";
 import type { TensorSpec } from "./model-config.ts";
 import { readRequestParameters } from "./request-parameters.ts";
@@ -48,7 +48,7 @@ export function checkInferRequest(wire: WireInferRequest, target: RequestTarget,
     if (target.maxBatchSize > 0) batchSize = checkBatch(input, target, batchSize, where);
     const raw = data[index];
     const tensor = raw === undefined ? fromContents(spec.datatype, input.shape, input.contents, where) : { datatype: spec.datatype, shape: input.shape, data: raw };
-    checkByteCount(tensor, where);
+    checkBytes(tensor, input.name, target.name);
     tensors.set(input.name, { name: input.name, ...tensor });
   }
   const inputs: NamedTensor[] = [];
@@ -88,7 +88,7 @@ function checkNames({ inputs, outputs }: WireInferRequest, { name: model, signat
   }
   const missing = signature.inputs.filter(({ name }) => !given.has(name) && !optionalInputs.has(name));
   if (missing.length > 0) {
-    throw new StatusError("INPUT_MISSING", `expected ${signature.inputs.length} inputs but got ${inputs.length} inputs for model '${model}': ${missing.map(({ name }) => `'${name}'`).join(", ")} missing`, { metadata: { input: missing[0]?.name ?? "" } });
+    throw new StatusError("INPUT_MISSING", missingText(model, [...given], missing.map(({ name }) => name), signature.inputs.length, optionalInputs.size), { metadata: { input: missing[0]?.name ?? "" } });
   }
   for (const { name } of inputs) {
     if (!inputsByName.has(name)) {
@@ -101,6 +101,21 @@ function checkNames({ inputs, outputs }: WireInferRequest, { name: model, signat
     if (wanted.has(name)) throw new StatusError("OUTPUT_UNKNOWN", `output '${name}' already exists in request`, { metadata: { output: name } });
     wanted.add(name);
   }
+}
+
+/** In the words that the protocol's own tests look for. */
+function missingText(model: string, given: readonly string[], missing: readonly string[], count: number, optionalCount: number): string {
+  const list = (names: readonly string[]): string => `[${names.map((name) => `'${name}'`).join(",")}]`;
+  const wanted = optionalCount === 0 ? `expected ${count} inputs` : `expected number of inputs between ${count - optionalCount} and ${count}`;
+  return `${wanted} but got ${given.length} inputs for model '${model}'. Got input(s) ${list(given)}, but missing required input(s) ${list(missing)}. Please provide all required input(s).`;
+}
+
+function checkBytes(tensor: Tensor, input: string, model: string): void {
+  const where = `input '${input}' for model '${model}'`;
+  const size = elementBytes(tensor.datatype);
+  if (size === undefined) return checkByteCount(tensor, where);
+  const expected = elementCount(tensor.shape, where) * size;
+  if (tensor.data.length !== expected) throw new StatusError("BYTE_COUNT_MISMATCH", `input byte size mismatch for ${where}. Expected ${expected}, got ${tensor.data.length}`, { metadata: { input } });
 }
 
 /** The bytes of each input: from shared memory or raw; undefined where the values stand in `contents`. Inputs in shared memory take no raw entry. */
