@@ -96,6 +96,8 @@ export const REASONS = {
   SHARED_MEMORY_UNKNOWN: { code: "NOT_FOUND", retry: false, help: "Register the shared memory region first." },
   SHARED_MEMORY_UNUSABLE: { code: "INTERNAL", retry: false, help: "Create the shared memory object on the machine of the inference service, as large as registered, readable and writable for it." },
   REPLICA_UNAVAILABLE: { code: "UNAVAILABLE", retry: true, help: "No inference replica answers: call again shortly." },
+  MODEL_TOO_LARGE: { code: "RESOURCE_EXHAUSTED", retry: false, help: "The model does not fit into the replica's memory budget: raise SERVABLE_MEMORY_BUDGET, unpin models, or use a smaller one." },
+  MEMORY_BUDGET_FULL: { code: "RESOURCE_EXHAUSTED", retry: true, help: "Every model in memory is in use, pinned or was loaded a moment ago: call again shortly, raise SERVABLE_MEMORY_BUDGET, or add replicas." },
 
   // Ready-made tasks.
   TASK_NOT_DECLARED: { code: "FAILED_PRECONDITION", retry: false, help: "The model's servable.yaml declares another task, or the model has none: see the guide to ready-made tasks." },
