@@ -1,6 +1,7 @@
 import { readEnv, type Env } from "@servable/config";
 import { openDataDir, readOrCreateSecret } from "@servable/storage/files";
 import type { TraceSettingValues } from "./domain/trace-settings.ts";
+import { defaultMemoryBudgetBytes } from "./memory-limit.ts";
 
 /** Settings of an inference replica. */
 export interface InferenceConfig {
@@ -24,6 +25,10 @@ export interface InferenceConfig {
   readonly runMsMax: number;
   /** How long requests in flight may go on when a version is unloaded. */
   readonly drainMs: number;
+  /** Memory that models may take together; 0 = not limited. */
+  readonly memoryBudgetBytes: number;
+  /** How long a call waits for memory when its model must be loaded. */
+  readonly memoryWaitMs: number;
   /** What the trace settings are until somebody changes them. */
   readonly traceDefaults: TraceSettingValues;
 }
@@ -45,6 +50,8 @@ export function readConfig(env: Env): InferenceConfig {
     executionProviders: read.list("SERVABLE_EXECUTION_PROVIDERS", ["cpu"]),
     runMsMax: read.durationMs("SERVABLE_RUN_TIMEOUT", 60_000),
     drainMs: read.durationMs("SERVABLE_DRAIN", 5_000),
+    memoryBudgetBytes: read.bytes("SERVABLE_MEMORY_BUDGET", defaultMemoryBudgetBytes(read.int("SERVABLE_REPLICAS_PER_HOST", 1, { min: 1, max: 1_000 }))),
+    memoryWaitMs: read.durationMs("SERVABLE_MEMORY_WAIT", 30_000),
     traceDefaults: traceDefaultsOf(env),
   };
 }

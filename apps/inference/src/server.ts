@@ -9,14 +9,17 @@ import { createLogger } from "@servable/telemetry";
 import { createArtifactCache } from "./artifact-cache.ts";
 import type { InferenceConfig } from "./config.ts";
 import { executorFactory } from "./domain/create-executor.ts";
+import { MemoryBudget } from "./domain/memory-budget.ts";
 import { ModelRepository } from "./domain/model-repository.ts";
 import { RegistryFollower } from "./domain/registry-follower.ts";
 import { RepositoryControl } from "./domain/repository-control.ts";
 import { createTasks } from "./domain/tasks/tasks.ts";
 import { RequestTracer } from "./domain/request-tracer.ts";
+import { Residency } from "./domain/residency.ts";
 import { SharedMemory } from "./domain/shared-memory.ts";
 import { TraceSettings } from "./domain/trace-settings.ts";
 import { observeModels, recordCall, recordEngineCrash, recordImageCrash, recordInference } from "./events.ts";
+import { privateBytesOf } from "./process-memory.ts";
 import { grpcInferenceService } from "./rpc/grpc-inference-service.ts";
 import { replicaService } from "./rpc/replica-service.ts";
 import { tasksService } from "./rpc/tasks-service.ts";
@@ -25,6 +28,8 @@ import { createTaskModels } from "./task-models.ts";
 const VERSION = "0.1.0";
 /** A version that failed for a passing reason is tried again after this. */
 const RETRY_MS = 5_000;
+/** Models in memory are measured this often, some at a time. */
+const MEASURE_EVERY_MS = 5_000;
 
 /** A running inference replica; disposing gives the lease back and drains. */
 export interface InferenceServer extends AsyncDisposable {
@@ -41,8 +46,16 @@ export async function startServer(config: InferenceConfig): Promise<InferenceSer
 
   const traces = new TraceSettings(config.traceDefaults);
   const tracer = new RequestTracer(traces, (err) => logger.error({ event: "trace_file_unwritable", err }));
+  const budget = new MemoryBudget({
+    budgetBytes: config.memoryBudgetBytes,
+    waitMsMax: config.memoryWaitMs,
+    now: Date.now,
+    onEviction: (model, bytes) => logger.info({ event: "model_evicted", model, bytes }),
+  });
+  const residency = new Residency({ budget, measureBytes: privateBytesOf });
   const repository = new ModelRepository({
     fetchModel: await createArtifactCache({ registry: models, blobs: await openFileBlobStore(config.blobDir), directory: config.blobDir, onEvent: (event, fields) => logger.info({ event, ...fields }) }),
+    residency,
     createExecutor: executorFactory({
       startEngine: startEngineProcess,
       session: { intraOpThreads: config.intraOpThreads, executionProviders: config.executionProviders, runMsMax: config.runMsMax },
@@ -67,12 +80,13 @@ export async function startServer(config: InferenceConfig): Promise<InferenceSer
   const control = new RepositoryControl(deployments, models, repository);
   const startTimeMs = Date.now();
   let isConnected = (): boolean => false;
+  let isDraining = (): boolean => false;
   const server = await startGrpcServer({
     address: config.listen,
     services: [
       grpcInferenceService({ repository, control, sharedMemory, traces, serverName: config.serverName, serverVersion: VERSION }),
       tasksService(createTasks({ images, resolve: taskModels }), taskModels),
-      replicaService({ repository, replicaId: config.replicaId, startTimeMs, registryConnected: () => isConnected() }),
+      replicaService({ repository, residency, replicaId: config.replicaId, startTimeMs, registryConnected: () => isConnected(), draining: () => isDraining() }),
     ],
     authenticate: internalAuthenticator(config.internalToken),
     receiveBytesMax: config.messageBytesMax,
@@ -83,13 +97,18 @@ export async function startServer(config: InferenceConfig): Promise<InferenceSer
   const follower = new RegistryFollower(deployments, repository, {
     replicaId: config.replicaId,
     address: config.advertiseAddress === "" ? server.address : config.advertiseAddress,
+    memoryBudgetBytes: config.memoryBudgetBytes,
+    handOverMs: config.drainMs,
     onEvent: (event, fields) => logger.warn({ event, ...fields }),
   });
   isConnected = () => follower.connected;
+  isDraining = () => follower.draining;
   follower.start();
+  const measuring = setInterval(() => void residency.measureSome().catch((err: unknown) => logger.warn({ event: "measuring_failed", err })), MEASURE_EVERY_MS);
   return {
     address: server.address,
     [Symbol.asyncDispose]: async () => {
+      clearInterval(measuring);
       await follower[Symbol.asyncDispose]();
       await server[Symbol.asyncDispose]();
       await images[Symbol.asyncDispose]();

@@ -12,6 +12,9 @@ export type InferObservation = {
   readonly totalNs: number;
 } & ({ readonly ok: true; readonly timings: InferTimings; readonly request?: InferRequest; readonly result?: InferResult } | { readonly ok: false; readonly reason: FailureReason });
 
+/** Answers whose times are kept for quantiles. */
+const RECENT_COUNT = 512;
+
 /** A count with the time that went with it. */
 export interface Duration {
   count: number;
@@ -30,6 +33,8 @@ export class InferStats {
   readonly computeInfer = duration();
   readonly computeOutput = duration();
   readonly failures: Record<FailureReason, number> = { REJECTED: 0, CANCELED: 0, BACKEND: 0, OTHER: 0 };
+  /** Times of the newest answers, a ring. */
+  readonly #recentNs = new Float64Array(RECENT_COUNT);
   readonly #batches = new Map<number, { input: Duration; infer: Duration; output: Duration }>();
 
   /** Counts a request; failed ones count their time only. */
@@ -42,6 +47,7 @@ export class InferStats {
     const { batchSize, totalNs, timings } = observation;
     this.#lastInferenceMs = nowMs;
     this.inferenceCount += batchSize;
+    this.#recentNs[this.success.count % RECENT_COUNT] = totalNs;
     addTo(this.success, totalNs);
     addTo(this.queue, timings.queueNs);
     addTo(this.computeInput, timings.inputNs);
@@ -54,6 +60,12 @@ export class InferStats {
     addTo(batch.input, timings.inputNs);
     addTo(batch.infer, timings.inferNs);
     addTo(batch.output, timings.outputNs);
+  }
+
+  /** Quantiles of the newest answers' times, nanoseconds; undefined before the first. */
+  latencyNs(quantiles: readonly number[]): (number | undefined)[] {
+    const sorted = this.#recentNs.slice(0, Math.min(this.success.count, RECENT_COUNT)).sort();
+    return quantiles.map((quantile) => sorted[Math.min(sorted.length - 1, Math.floor(quantile * sorted.length))]);
   }
 
   /** The message of ModelStatistics. */

@@ -7,8 +7,11 @@ import { madeInputsOf } from "./padding-rules.ts";
 import { isPipeline } from "./pipeline-config.ts";
 import { requestTargetOf, type RequestTarget } from "./request-target.ts";
 
-/** LOADING → READY → UNLOADING; LOADING → FAILED; READY → FAILED when the engine stays down. */
-export type ModelState = "LOADING" | "READY" | "FAILED" | "UNLOADING";
+/**
+ * LOADING → READY → UNLOADING; LOADING → FAILED; READY → FAILED when the engine stays down; READY → IDLE when its memory is
+ * needed, IDLE → LOADING at the next call.
+ */
+export type ModelState = "LOADING" | "READY" | "IDLE" | "FAILED" | "UNLOADING";
 
 /** What a version is, before anything is loaded. */
 export interface VersionSpec {
@@ -38,6 +41,12 @@ export class LoadedModel {
   folder = "";
   /** Names of the classes by output. */
   labels: ReadonlyMap<string, readonly string[]> = new Map();
+  /** Brings an idle model back into memory; absent while it has never been idle. */
+  wake: ((signal: AbortSignal) => Promise<void>) | undefined;
+  /** What it takes in memory: an estimate at first, then measured. */
+  footprintBytes = 0;
+  /** When a request last came; 0 = never. */
+  lastUsedMs = 0;
   readonly #observe: InferObserver;
   #inFlight = 0;
   #idle: (() => void) | undefined;
@@ -48,15 +57,20 @@ export class LoadedModel {
     this.#observe = observe;
   }
 
-  /** Requests being answered. */
+  /** Requests being answered, or waiting until the model is back in memory. */
   get inFlight(): number {
     return this.#inFlight;
   }
 
+  /** Whether a call is answered, if need be after a load. */
+  get isServing(): boolean {
+    return this.state === "READY" || this.state === "IDLE" || (this.state === "LOADING" && this.wake !== undefined);
+  }
+
   /** Runs a checked request. @throws StatusError `MODEL_NOT_READY` and what the executor raises */
   async infer(request: InferRequest, context: InferContext): Promise<InferResult> {
-    const executor = this.#begin();
     const started = performance.now();
+    const executor = this.#begin(started) ?? (await this.#beginAwake(context));
     try {
       const result = await executor.infer(request, context);
       this.#end({ ok: true, batchSize: request.batchSize, totalNs: nanosecondsSince(started), timings: result.timings, request, result });
@@ -69,8 +83,8 @@ export class LoadedModel {
 
   /** Runs a checked request of a decoupled model: any number of answers. @throws StatusError `MODEL_NOT_READY` and what the executor raises */
   async *inferStream(request: InferRequest, context: InferContext): AsyncGenerator<InferResult> {
-    const executor = this.#begin();
     const started = performance.now();
+    const executor = this.#begin(started) ?? (await this.#beginAwake(context));
     let timings = { queueNs: 0, inputNs: 0, inferNs: 0, outputNs: 0, executedBatchSize: request.batchSize, countsExecution: true };
     let failure: unknown;
     let isDone = false;
@@ -105,19 +119,48 @@ export class LoadedModel {
     this.executor = undefined;
   }
 
-  #begin(): Executor {
+  /** Leaves memory without a drain: only for a READY model without requests. Calls find it IDLE at once. */
+  async evict(): Promise<void> {
     const { executor } = this;
-    if (this.state !== "READY" || executor === undefined) {
-      throw new StatusError("MODEL_NOT_READY", `Request for unknown model: '${this.spec.name}' version ${this.spec.version} is not ready (${this.state}${this.message === "" ? "" : `: ${this.message}`})`);
-    }
+    this.state = "IDLE";
+    this.executor = undefined;
+    await executor?.[Symbol.asyncDispose]();
+  }
+
+  /** Holds the model and answers its executor; `undefined` when it must be woken first. */
+  #begin(nowMs: number): Executor | undefined {
+    this.lastUsedMs = performance.timeOrigin + nowMs;
+    if (this.state !== "READY" || this.executor === undefined) return undefined;
     this.#inFlight++;
-    return executor;
+    return this.executor;
+  }
+
+  /** The same after a load. The request holds the model meanwhile, so that what was loaded for it is there for it. */
+  async #beginAwake({ signal }: InferContext): Promise<Executor> {
+    if (!this.isServing || this.wake === undefined) throw this.#notReady();
+    this.#inFlight++;
+    try {
+      await this.wake(signal);
+      if (this.state !== "READY" || this.executor === undefined) throw this.#notReady();
+      return this.executor;
+    } catch (error) {
+      this.#release();
+      throw error;
+    }
+  }
+
+  #notReady(): StatusError {
+    return new StatusError("MODEL_NOT_READY", `Request for unknown model: '${this.spec.name}' version ${this.spec.version} is not ready (${this.state}${this.message === "" ? "" : `: ${this.message}`})`);
+  }
+
+  #release(): void {
+    this.#inFlight--;
+    if (this.#inFlight === 0) this.#idle?.();
   }
 
   #end(observation: InferObservation): void {
     this.stats.observe(observation, Date.now());
-    this.#inFlight--;
-    if (this.#inFlight === 0) this.#idle?.();
+    this.#release();
     this.#observe(this, observation);
   }
 }

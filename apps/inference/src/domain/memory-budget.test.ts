@@ -11,7 +11,7 @@ function harness(budgetBytes = 100) {
   const evicted: string[] = [];
   const budget = new MemoryBudget({ budgetBytes, waitMsMax: 5_000, now: () => clock.nowMs });
   const model = (key: string, more: Partial<{ pinned: boolean; inFlight: number; lastUsedMs: number }> = {}) => {
-    const made = { key, pinned: false, inFlight: 0, lastUsedMs: clock.nowMs, ...more, evict: async () => void evicted.push(key) };
+    const made = { key, name: key, pinned: false, inFlight: 0, lastUsedMs: clock.nowMs, ...more, evict: async () => void evicted.push(key) };
     return made satisfies BudgetedModel;
   };
   const load = async (each: BudgetedModel, bytes: number): Promise<MemorySeat> => {

@@ -19,8 +19,10 @@ const WAITING_MAX = 1_024;
 
 /** A model as the budget sees it. */
 export interface BudgetedModel {
-  /** Unique, and what callers know it by. */
+  /** Unique. */
   readonly key: string;
+  /** What callers know it by. */
+  readonly name: string;
   readonly pinned: boolean;
   /** Requests that hold it. */
   readonly inFlight: number;
@@ -38,6 +40,8 @@ export interface MemorySeat {
   settle(): void;
   /** Corrects what it is counted with. */
   measured(bytes: number): void;
+  /** The model goes by itself: it counts until its release and is not evicted any more. */
+  leave(): void;
   /** The memory is free again; a second call does nothing. */
   release(): void;
 }
@@ -49,7 +53,7 @@ export interface MemoryBudgetOptions {
   /** How long a load waits for memory. */
   readonly waitMsMax: number;
   readonly now: () => number;
-  readonly onEviction?: (key: string, bytes: number) => void;
+  readonly onEviction?: (model: string, bytes: number) => void;
 }
 
 interface Entry {
@@ -132,7 +136,7 @@ export class MemoryBudget {
       const plan = planEviction({ ...this.#state(), neededBytes: bytes, spareUsedWithinMs: isAwaited ? 0 : SPARE_USED_WITHIN_MS });
       switch (plan.kind) {
         case "never":
-          throw new StatusError("MODEL_TOO_LARGE", `'${model.key}' needs about ${bytes} bytes of memory, ${plan.availableBytes} of ${budgetBytes} are there for it besides pinned models: raise SERVABLE_MEMORY_BUDGET, unpin models or use a smaller one`, { metadata: { model: model.key, neededBytes: String(bytes), availableBytes: String(plan.availableBytes) } });
+          throw new StatusError("MODEL_TOO_LARGE", `'${model.name}' needs about ${bytes} bytes of memory, ${plan.availableBytes} of ${budgetBytes} are there for it besides pinned models: raise SERVABLE_MEMORY_BUDGET, unpin models or use a smaller one`, { metadata: { model: model.name, neededBytes: String(bytes), availableBytes: String(plan.availableBytes) } });
         case "fits":
           await this.#evict(plan.evict); // I3
           return this.#seat(model, bytes);
@@ -155,7 +159,7 @@ export class MemoryBudget {
       entries.map(async (entry) => {
         entry.leaving = true;
         this.#evictionCount++;
-        this.#options.onEviction?.(entry.model.key, entry.bytes);
+        this.#options.onEviction?.(entry.model.name, entry.bytes);
         await entry.model.evict();
         this.#entries.delete(entry);
       }),
@@ -176,6 +180,9 @@ export class MemoryBudget {
       measured: (measuredBytes) => {
         entry.bytes = measuredBytes;
       },
+      leave: () => {
+        entry.leaving = true;
+      },
       release: () => void this.#entries.delete(entry),
     };
   }
@@ -193,5 +200,5 @@ export class MemoryBudget {
 }
 
 function full(model: BudgetedModel, bytes: number, why: string): StatusError {
-  return new StatusError("MEMORY_BUDGET_FULL", `'${model.key}' needs about ${bytes} bytes of memory and got none in time: ${why}`, { metadata: { model: model.key, neededBytes: String(bytes) } });
+  return new StatusError("MEMORY_BUDGET_FULL", `'${model.name}' needs about ${bytes} bytes of memory and got none in time: ${why}`, { metadata: { model: model.name, neededBytes: String(bytes) } });
 }

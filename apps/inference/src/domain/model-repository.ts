@@ -4,14 +4,15 @@
 // I2  One version that cannot be loaded is FAILED with the reason and touches no other.
 // I3  Each version is loaded or unloaded by at most one task at a time, and no task waits for another version's: a model that
 //     takes a minute to load keeps nobody else waiting. When a task ends, what is wanted now is looked at again.
+// I4  An idle model is loaded by one task, however many calls wait for it.
 
 import { setTimeout as delay } from "node:timers/promises";
 import type { Assignment } from "@servable/contracts/registry/v1/deployment";
 import { StatusError } from "@servable/errors";
-import { isDatatype } from "@servable/tensor";
 import type { CreateExecutor } from "./create-executor.ts";
-import { LoadedModel, type InferObserver, type VersionSpec } from "./loaded-model.ts";
-import { modelConfigOf, type Signature } from "./model-config.ts";
+import { LoadedModel, type InferObserver } from "./loaded-model.ts";
+import type { Residency } from "./residency.ts";
+import { emptySpec, keyOf, specOf } from "./version-spec.ts";
 
 /** What the repository stands on. */
 export interface RepositoryDeps {
@@ -19,6 +20,8 @@ export interface RepositoryDeps {
   readonly fetchModel: (assignment: Assignment) => Promise<string>;
   /** Makes what answers the version's requests. */
   readonly createExecutor: CreateExecutor;
+  /** Who may be in memory. */
+  readonly residency: Residency;
   readonly observe: InferObserver;
   readonly drainMs: number;
   /** How long to wait before a FAILED version is tried again. */
@@ -29,6 +32,9 @@ export interface RepositoryDeps {
 export class ModelRepository {
   readonly #deps: RepositoryDeps;
   readonly #models = new Map<string, LoadedModel>();
+  /** The same by deployment, versions ascending: calls look here. */
+  readonly #byDeployment = new Map<string, readonly LoadedModel[]>();
+  readonly #wakes = new Map<LoadedModel, Promise<void>>();
   readonly #changed = new Set<() => void>();
   #wanted: readonly Assignment[] = [];
   readonly #tasks = new Map<string, { readonly deployment: string; readonly loads: boolean; readonly done: Promise<void> }>();
@@ -45,12 +51,12 @@ export class ModelRepository {
   }
 
   /** Versions of one deployment, ascending. */
-  of(deployment: string): LoadedModel[] {
-    return this.all().filter(({ spec }) => spec.deployment === deployment);
+  of(deployment: string): readonly LoadedModel[] {
+    return this.#byDeployment.get(deployment) ?? [];
   }
 
   /**
-   * The version that serves a call: the one asked for, else the newest READY one.
+   * The version that serves a call: the one asked for, else the newest one that serves.
    *
    * @throws StatusError `MODEL_NOT_FOUND`, `FIELD_INVALID`, `MODEL_NOT_READY`, in the words that the protocol's clients know
    */
@@ -62,9 +68,9 @@ export class ModelRepository {
       if (found === undefined) throw unknownModel(name, models.length === 0 ? "is not found" : `version ${version} is not found`);
       return found;
     }
-    const ready = models.filter(({ state }) => state === "READY").at(-1) ?? models.at(-1);
-    if (ready === undefined) throw unknownModel(name, "is not found");
-    return ready;
+    const serving = models.findLast(({ isServing }) => isServing) ?? models.at(-1);
+    if (serving === undefined) throw unknownModel(name, "is not found");
+    return serving;
   }
 
   /** Takes a new set of assignments; answers when this replica holds what is wanted, or has failed to. */
@@ -95,8 +101,8 @@ export class ModelRepository {
     // A load cannot be interrupted; its engine ends with this process.
     const bound = delay(this.#deps.drainMs, undefined, { ref: false });
     await Promise.race([Promise.allSettled([...this.#tasks.values()].map(({ done }) => done)), bound]);
-    await Promise.all(this.all().map((model) => model.unload(this.#deps.drainMs)));
-    this.#models.clear();
+    await Promise.all(this.all().map((model) => this.#retire(model)));
+    for (const key of [...this.#models.keys()]) this.#set(key, undefined);
   }
 
   /** Starts what is missing and ends what is no longer wanted. FAILED versions are tried again only when `retryFailed`. */
@@ -105,7 +111,7 @@ export class ModelRepository {
     for (const assignment of this.#wanted) {
       const held = this.#models.get(keyOf(assignment));
       // Settings that could not be loaded were taken back: there is nothing to complain of any more.
-      if (held?.state === "READY" && held.spec.etag === assignment.etag) held.message = "";
+      if (held?.isServing === true && held.spec.etag === assignment.etag) held.message = "";
       const missing = held === undefined || (held.spec.etag !== assignment.etag && (retryFailed || held.message === "")) || (held.state === "FAILED" && retryFailed);
       if (missing) this.#start(keyOf(assignment), assignment.deployment, true, () => this.#load(assignment));
     }
@@ -128,11 +134,17 @@ export class ModelRepository {
   }
 
   async #unload(key: string, model: LoadedModel): Promise<void> {
-    const drained = model.unload(this.#deps.drainMs);
+    const drained = this.#retire(model);
     this.#notify();
     await drained;
-    this.#models.delete(key);
+    this.#set(key, undefined);
     this.#notify();
+  }
+
+  async #retire(model: LoadedModel): Promise<void> {
+    this.#deps.residency.leave(model);
+    await model.unload(this.#deps.drainMs);
+    this.#deps.residency.release(model);
   }
 
   async #load(assignment: Assignment): Promise<void> {
@@ -140,34 +152,114 @@ export class ModelRepository {
     const before = this.#models.get(key);
     let model: LoadedModel | undefined;
     try {
-      const spec = specOf(assignment);
-      model = new LoadedModel(spec, this.#deps.observe);
-      const loading = model;
-      if (before?.state !== "READY") this.#models.set(key, model);
+      model = new LoadedModel(specOf(assignment), this.#deps.observe);
+      if (before?.isServing !== true) this.#set(key, model);
       this.#notify();
+      const { load, pinned } = this.#deps.residency.add(model, assignment);
+      // Files come to disk at once also for models that wait there: the first call should pay for a load only.
+      model.folder = await this.#deps.fetchModel(assignment);
+      // The successor of a model in memory is warm when it takes over, whoever asks for it first.
+      const succeeds = this.of(assignment.deployment).some((other) => other !== model && other.state === "READY");
+      if (load === "on-demand" && !succeeds) this.#sleep(model, assignment);
+      else if (!(await this.#bringIn(model, model.folder, assignment, pinned))) this.#sleep(model, assignment);
+      this.#set(key, model);
+      this.#notify();
+      if (before !== undefined) await this.#retire(before);
+    } catch (error) {
+      model ??= new LoadedModel({ ...emptySpec(assignment) }, this.#deps.observe);
+      this.#fail(model, error); // I2
+      // What serves goes on serving with its old settings, and says why the new ones are not in force.
+      if (before?.isServing === true) before.message = model.message;
+      else this.#set(key, model);
+      this.#notify();
+    }
+  }
+
+  /** Loads a version where it gets a place in memory; answers whether it did. */
+  async #bringIn(model: LoadedModel, folder: string, assignment: Assignment, isAwaited: boolean): Promise<boolean> {
+    const { residency, createExecutor } = this.#deps;
+    if (!(await residency.admit(model, isAwaited))) return false;
+    try {
       const onDown = (message: string): void => {
-        loading.state = "FAILED";
-        loading.message = message;
+        model.state = "FAILED";
+        model.message = message;
+        residency.release(model);
         this.#notify();
         this.#retryLater();
       };
-      model.folder = await this.#deps.fetchModel(assignment);
-      model.executor = await this.#deps.createExecutor(model.folder, spec, onDown, this);
-      model.state = "READY";
-      this.#models.set(key, model);
-      this.#notify();
-      if (before !== undefined) await before.unload(this.#deps.drainMs);
+      model.executor = await createExecutor(folder, model.spec, onDown, this);
     } catch (error) {
-      const failure = StatusError.from(error); // I2
-      model ??= new LoadedModel({ ...emptySpec(assignment) }, this.#deps.observe);
-      model.state = "FAILED";
-      model.message = failure.reason === "INTERNAL" ? `failed to load '${model.spec.name}': ${error instanceof Error ? error.message : "internal error"}` : `failed to load '${model.spec.name}': ${failure.message}`;
-      // What serves goes on serving with its old settings, and says why the new ones are not in force.
-      if (before?.state === "READY") before.message = model.message;
-      else this.#models.set(key, model);
-      this.#notify();
-      if (failure.retryable || failure.reason === "INTERNAL") this.#retryLater();
+      residency.release(model);
+      throw error;
     }
+    model.state = "READY";
+    residency.settle(model, () => this.#sleepNow(model, assignment));
+    return true;
+  }
+
+  /** The model waits on disk for its first call. */
+  #sleep(model: LoadedModel, assignment: Assignment): void {
+    model.state = "IDLE";
+    model.wake = (signal) => this.#wake(model, assignment, signal);
+  }
+
+  /** Sends a model in memory away. */
+  async #sleepNow(model: LoadedModel, assignment: Assignment): Promise<void> {
+    const freed = model.evict();
+    this.#sleep(model, assignment);
+    this.#notify();
+    await freed;
+  }
+
+  /** I4. A caller that leaves does not end the load: others may wait for it, and it will be wanted again. */
+  #wake(model: LoadedModel, assignment: Assignment, signal: AbortSignal): Promise<void> {
+    let wake = this.#wakes.get(model);
+    if (wake === undefined) {
+      wake = this.#loadIdle(model, assignment).finally(() => this.#wakes.delete(model));
+      this.#wakes.set(model, wake);
+      // Every caller may have left by then.
+      wake.catch(() => {});
+    }
+    return orAborted(wake, signal);
+  }
+
+  async #loadIdle(model: LoadedModel, assignment: Assignment): Promise<void> {
+    const key = keyOf(assignment);
+    for (let task = this.#tasks.get(key); task !== undefined; task = this.#tasks.get(key)) await task.done; // I3
+    if (model.state !== "IDLE" || this.#closed) return;
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    this.#start(key, assignment.deployment, true, async () => {
+      model.state = "LOADING";
+      try {
+        await this.#bringIn(model, model.folder, assignment, true);
+        this.#notify();
+        resolve();
+      } catch (error) {
+        const failure = StatusError.from(error);
+        // Without memory it stays what it was; a version that cannot be loaded says so.
+        if (failure.reason === "MEMORY_BUDGET_FULL") model.state = "IDLE";
+        else this.#fail(model, error);
+        this.#notify();
+        reject(new StatusError(failure.reason, failure.reason === "MEMORY_BUDGET_FULL" ? failure.message : model.message, { code: failure.code, metadata: failure.metadata, cause: error }));
+      }
+    });
+    return promise;
+  }
+
+  #fail(model: LoadedModel, error: unknown): void {
+    const failure = StatusError.from(error);
+    model.state = "FAILED";
+    model.message = `failed to load '${model.spec.name}': ${failure.reason === "INTERNAL" ? (error instanceof Error ? error.message : "internal error") : failure.message}`;
+    if (failure.retryable || failure.reason === "INTERNAL") this.#retryLater();
+  }
+
+  #set(key: string, model: LoadedModel | undefined): void {
+    const deployment = (model ?? this.#models.get(key))?.spec.deployment ?? "";
+    if (model === undefined) this.#models.delete(key);
+    else this.#models.set(key, model);
+    const versions = [...this.#models.values()].filter(({ spec }) => spec.deployment === deployment).sort((a, b) => a.spec.version - b.spec.version);
+    if (versions.length === 0) this.#byDeployment.delete(deployment);
+    else this.#byDeployment.set(deployment, versions);
   }
 
   #retryLater(): void {
@@ -182,28 +274,19 @@ export class ModelRepository {
   }
 }
 
-function keyOf({ deployment, modelVersion }: Assignment): string {
-  return `${deployment}@${modelVersion?.number ?? 0n}`;
-}
-
-function emptySpec({ deployment, modelVersion, etag }: Assignment): VersionSpec {
-  const name = deployment.split("/").at(-1) ?? "";
-  const signature = { inputs: [], outputs: [] };
-  return { deployment, name, version: Number(modelVersion?.number ?? 0n), etag, signature, config: modelConfigOf(name, signature) };
-}
-
-function specOf(assignment: Assignment): VersionSpec {
-  const { modelVersion, servingConfigJson } = assignment;
-  const tensor = ({ name, datatype, shape, dimensionNames }: { name: string; datatype: string; shape: bigint[]; dimensionNames: string[] }) => {
-    if (!isDatatype(datatype)) throw new StatusError("MODEL_REFUSED", `"${name}" has the unknown datatype ${datatype}`);
-    return { name, datatype, shape: shape.map(Number), dimensionNames };
-  };
-  const signature: Signature = { inputs: modelVersion?.signature?.inputs.map(tensor) ?? [], outputs: modelVersion?.signature?.outputs.map(tensor) ?? [] };
-  const empty = emptySpec(assignment);
-  return { ...empty, signature, config: modelConfigOf(empty.name, signature, modelVersion?.servingConfigJson ?? "", servingConfigJson) };
-}
-
 /** The words that stock clients look for. */
 export function unknownModel(name: string, what: string): StatusError {
   return new StatusError("MODEL_NOT_FOUND", `Request for unknown model: '${name}' ${what}`, { metadata: { model: name } });
+}
+
+async function orAborted(work: Promise<void>, signal: AbortSignal): Promise<void> {
+  signal.throwIfAborted();
+  const { promise, reject } = Promise.withResolvers<never>();
+  const abort = (): void => reject(StatusError.from(signal.reason));
+  signal.addEventListener("abort", abort, { once: true });
+  try {
+    await Promise.race([work, promise]);
+  } finally {
+    signal.removeEventListener("abort", abort);
+  }
 }

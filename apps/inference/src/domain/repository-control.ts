@@ -90,7 +90,7 @@ export class RepositoryControl {
     const held: IndexEntry[] = this.#repository
       .all()
       .filter(({ spec }) => spec.deployment.startsWith(prefix))
-      .map(({ spec, state, message }) => ({ name: spec.name, version: String(spec.version), state: state === "FAILED" ? "UNAVAILABLE" : state, reason: message }));
+      .map((model) => ({ name: model.spec.name, version: String(model.spec.version), ...stateAndReason(model) }));
     if (readyOnly) return held.filter(({ state }) => state === "READY");
     const names = new Set(held.map(({ name }) => name));
     let pageToken = "";
@@ -110,4 +110,11 @@ export class RepositoryControl {
 /** Models that ensembles among these call. */
 function stepsOf(models: readonly LoadedModel[]): string[] {
   return [...new Set(models.flatMap(({ spec: { config } }) => (config.schedulingChoice.case === "ensembleScheduling" ? config.schedulingChoice.value.step.map(({ modelName }) => modelName) : [])))];
+}
+
+/** The protocol knows no idle models: whoever asks wants to know whether a call would be answered. */
+function stateAndReason({ state, message, isServing }: LoadedModel): Pick<IndexEntry, "state" | "reason"> {
+  if (state === "FAILED") return { state: "UNAVAILABLE", reason: message };
+  if (state === "IDLE" || isServing) return { state: "READY", reason: state === "READY" ? message : "not in memory: the next call loads it" };
+  return { state, reason: message };
 }

@@ -30,7 +30,7 @@ export function grpcInferenceService({ repository, control, sharedMemory, traces
     serverMetadata: () => ({ name: serverName, version: serverVersion, extensions: EXTENSIONS }),
     modelReady({ name, version }, { identity }) {
       try {
-        return { ready: resolve(identity, name, version).state === "READY" };
+        return { ready: resolve(identity, name, version).isServing };
       } catch (error) {
         if (error instanceof StatusError && error.reason === "MODEL_NOT_FOUND") return { ready: false };
         throw error;
