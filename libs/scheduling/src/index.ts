@@ -1,6 +1,5 @@
 export { estimateFootprintBytes } from "./footprint.ts";
 export { LOADS_PAID_OFF, planEviction, type EvictionPlan, type EvictionRequest, type ResidentModel } from "./eviction.ts";
-export { estimateFootprintBytes } from "./footprint.ts";
 export { movedCopies, placeModels, type PlacedModel, type PlacementReplica } from "./placement.ts";
 export { createRateLimiter, type RateLimit, type RateLimitedInstance, type RateLimiter, type Release, type ResourceLimit, type ResourceNeed, type ResourceUsage } from "./rate-limiter.ts";
 export { seededRandom } from "./seeded-random.ts";

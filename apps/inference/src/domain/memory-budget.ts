@@ -72,6 +72,8 @@ export class MemoryBudget {
   readonly #entries = new Set<Entry>();
   #turn: Promise<unknown> = Promise.resolve();
   #waitingCount = 0;
+  /** The load whose turn it is found no room. */
+  #isBlocked = false;
   #loadCount = 0;
   #evictionCount = 0;
 
@@ -111,7 +113,7 @@ export class MemoryBudget {
    * @throws StatusError `MODEL_TOO_LARGE` when it will never fit, `MEMORY_BUDGET_FULL` when no room came in time
    */
   async admit(model: BudgetedModel, bytes: number, isAwaited: boolean): Promise<MemorySeat | undefined> {
-    if (!isAwaited && this.#waitingCount > 0) return undefined;
+    if (!isAwaited && this.#isBlocked) return undefined;
     if (this.#waitingCount >= WAITING_MAX) throw full(model, bytes, `${WAITING_MAX} loads wait for memory already`);
     this.#waitingCount++;
     const turn = this.#turn.then(() => this.#admitNext(model, bytes, isAwaited)); // I1
@@ -143,7 +145,9 @@ export class MemoryBudget {
         case "wait":
           if (!isAwaited) return undefined;
           if (now() >= untilMs) throw full(model, bytes, `${this.usedBytes} of ${budgetBytes} bytes are held by models that answer requests, are pinned or were loaded a moment ago`);
+          this.#isBlocked = true;
           await delay(LOOK_EVERY_MS);
+          this.#isBlocked = false;
           break;
         default: {
           const never: never = plan;

@@ -5,7 +5,9 @@ import { AssignmentSchema, type Assignment } from "@servable/contracts/registry/
 import { StatusError, type Reason } from "@servable/errors";
 import type { Executor, InferContext, InferRequest } from "./executor.ts";
 import type { VersionSpec } from "./loaded-model.ts";
+import { MemoryBudget } from "./memory-budget.ts";
 import { ModelRepository } from "./model-repository.ts";
+import { Residency } from "./residency.ts";
 
 const reason = (want: Reason, says: RegExp) => (error: unknown) => error instanceof StatusError && error.reason === want && says.test(error.message);
 
@@ -22,8 +24,14 @@ function assignment(version: number, change: Partial<{ deployment: string; etag:
 const REQUEST: InferRequest = { id: "", inputs: [], outputs: [], batchSize: 1, parameters: new Map(), priority: 0, queueTimeoutUs: 0, sequence: undefined };
 const CONTEXT: InferContext = { signal: new AbortController().signal, deadline: undefined, project: "p", requestId: "r" };
 
+/** What a model without files is reckoned to take. */
+const MODEL_BYTES = 32 * 1024 ** 2;
+const ON_DEMAND = '{"parameters":{"servable.load":{"string_value":"on-demand"}}}';
+
 /** A repository over engines that start when the test says so. */
-function harness() {
+function harness(budgetBytes = 0) {
+  const clock = { nowMs: 1_000_000 };
+  const budget = new MemoryBudget({ budgetBytes, waitMsMax: 5_000, now: () => clock.nowMs });
   const starts = new Map<string, PromiseWithResolvers<void>>();
   const running = new Set<string>();
   const keyOf = ({ name, version, etag }: VersionSpec): string => `${name}/${version}/${etag}`;
@@ -35,6 +43,7 @@ function harness() {
   const hold = { run: Promise.resolve() };
   const repository = new ModelRepository({
     fetchModel: async () => "/model.onnx",
+    residency: new Residency({ budget, measureBytes: async () => undefined }),
     createExecutor: async (_folder, spec) => {
       await start(keyOf(spec)).promise;
       running.add(keyOf(spec));
@@ -55,7 +64,7 @@ function harness() {
     retryMs: 60_000,
   });
   const states = (): string[] => repository.all().map(({ spec, state }) => `${spec.version} ${state}`);
-  return { repository, start, running, states, hold };
+  return { repository, start, running, states, hold, budget, clock };
 }
 
 describe("model repository", () => {
@@ -135,5 +144,121 @@ describe("model repository", () => {
     assert.deepEqual([states(), [...running]], [["3 READY"], ["m/3/e3"]]);
     await repository.close();
     assert.deepEqual([...running], []);
+  });
+
+  it("leaves a model that is loaded on demand on disk until its first call, and loads it once for many", async () => {
+    const { repository, start, running, states } = harness();
+    await repository.apply([assignment(1, { servingConfigJson: ON_DEMAND })]);
+    assert.deepEqual([states(), [...running]], [["1 IDLE"], []]);
+
+    const model = repository.resolve("p", "m", "");
+    const calls = Array.from({ length: 20 }, () => model.infer(REQUEST, CONTEXT));
+    await new Promise((resolve) => setImmediate(resolve));
+    assert.deepEqual([states(), model.isServing, model.inFlight], [["1 LOADING"], true, 20]);
+    start("m/1/e1").resolve();
+
+    assert.equal((await Promise.all(calls)).length, 20);
+    assert.deepEqual([states(), [...running], model.inFlight], [["1 READY"], ["m/1/e1"], 0]);
+  });
+
+  it("lets a caller leave while its model loads, and loads on for the others", async () => {
+    const { repository, start, states } = harness();
+    await repository.apply([assignment(1, { servingConfigJson: ON_DEMAND })]);
+    const model = repository.resolve("p", "m", "");
+    const abort = new AbortController();
+    const [left, stays] = [model.infer(REQUEST, { ...CONTEXT, signal: abort.signal }), model.infer(REQUEST, CONTEXT)];
+
+    abort.abort(new DOMException("gone", "AbortError"));
+
+    await assert.rejects(left, (error) => error instanceof StatusError && error.code === "CANCELLED");
+    start("m/1/e1").resolve();
+    await stays;
+    assert.deepEqual([states(), model.inFlight], [["1 READY"], 0]);
+  });
+
+  it("keeps as many models in memory as fit, and answers calls to all of them", async () => {
+    const { repository, start, running, clock } = harness(2 * MODEL_BYTES);
+    const names = ["a", "b", "c", "d"];
+    for (const name of names) start(`${name}/1/e1`).resolve();
+    await repository.apply(names.map((name) => assignment(1, { deployment: `projects/p/deployments/${name}` })));
+    assert.equal(running.size, 2);
+
+    for (let round = 0; round < 3; round++) {
+      for (const name of names) {
+        clock.nowMs += 1_000;
+        await repository.resolve("p", name, "").infer(REQUEST, CONTEXT);
+        assert.ok(running.has(`${name}/1/e1`) && running.size <= 2);
+      }
+    }
+  });
+
+  it("sends no model away that answers a request", async () => {
+    const { repository, start, running, hold, clock } = harness(MODEL_BYTES);
+    for (const name of ["a", "b"]) start(`${name}/1/e1`).resolve();
+    await repository.apply(["a", "b"].map((name) => assignment(1, { deployment: `projects/p/deployments/${name}` })));
+    const answer = Promise.withResolvers<void>();
+    hold.run = answer.promise;
+
+    const first = repository.resolve("p", "a", "").infer(REQUEST, CONTEXT);
+    clock.nowMs += 1_000;
+    const second = repository.resolve("p", "b", "").infer(REQUEST, CONTEXT);
+    await new Promise((resolve) => setTimeout(resolve, 60));
+    assert.deepEqual([...running], ["a/1/e1"]);
+    answer.resolve();
+
+    await Promise.all([first, second]);
+    assert.deepEqual([...running], ["b/1/e1"]);
+  });
+
+  it("names the bytes of a model that will never fit", async () => {
+    const { repository, states } = harness(MODEL_BYTES - 1);
+
+    await repository.apply([assignment(1), assignment(1, { deployment: "projects/p/deployments/n", servingConfigJson: ON_DEMAND })]);
+
+    assert.equal(states()[0], "1 FAILED");
+    assert.match(repository.all()[0]?.message ?? "", /failed to load 'm': 'm' needs about 33554432 bytes of memory, 33554431 of 33554431 are there/);
+    await assert.rejects(repository.resolve("p", "n", "").infer(REQUEST, CONTEXT), (error) => error instanceof StatusError && error.reason === "MODEL_TOO_LARGE" && error.code === "RESOURCE_EXHAUSTED");
+  });
+
+  it("says why a model cannot be loaded to whoever asked for it, and to the registry", async () => {
+    const { repository, start, states } = harness();
+    start("m/1/e1").reject(new StatusError("MODEL_LOAD_FAILED", "broken"));
+    await repository.apply([assignment(1, { servingConfigJson: ON_DEMAND })]);
+
+    await assert.rejects(repository.resolve("p", "m", "").infer(REQUEST, CONTEXT), reason("MODEL_LOAD_FAILED", /failed to load 'm': broken/));
+    assert.deepEqual(states(), ["1 FAILED"]);
+  });
+
+  it("keeps a pinned model in memory whoever else is asked for", async () => {
+    const { repository, start, running, clock } = harness(2 * MODEL_BYTES);
+    for (const name of ["a", "b", "pinned"]) start(`${name}/1/e1`).resolve();
+    const pinned = assignment(1, { deployment: "projects/p/deployments/pinned", servingConfigJson: '{"parameters":{"servable.pinned":{"string_value":"true"}}}' });
+    await repository.apply([pinned]);
+    await repository.apply([pinned, ...["a", "b"].map((name) => assignment(1, { deployment: `projects/p/deployments/${name}`, servingConfigJson: ON_DEMAND }))]);
+
+    for (const name of ["a", "b", "a", "b"]) {
+      clock.nowMs += 1_000;
+      await repository.resolve("p", name, "").infer(REQUEST, CONTEXT);
+      assert.deepEqual([...running].sort(), [`${name}/1/e1`, "pinned/1/e1"]);
+    }
+  });
+
+  it("loads the successor of a model in memory before it takes over, although it is one of those loaded on demand", async () => {
+    const { repository, start, states } = harness();
+    for (const version of [1, 2]) start(`m/${version}/e${version}`).resolve();
+    await repository.apply([assignment(1, { servingConfigJson: ON_DEMAND })]);
+    await repository.resolve("p", "m", "").infer(REQUEST, CONTEXT);
+
+    await repository.apply([assignment(2, { servingConfigJson: ON_DEMAND })]);
+
+    assert.deepEqual(states(), ["2 READY"]);
+  });
+
+  it("refuses settings of residency that it does not know", async () => {
+    const { repository } = harness();
+
+    await repository.apply([assignment(1, { servingConfigJson: '{"parameters":{"servable.load":{"string_value":"lazy"}}}' })]);
+
+    assert.match(repository.all()[0]?.message ?? "", /parameters\["servable.load"\] is "lazy": it must be eager or on-demand/);
   });
 });
