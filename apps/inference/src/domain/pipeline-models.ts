@@ -9,6 +9,8 @@ export interface StepModel {
   readonly spec: VersionSpec;
   readonly target: RequestTarget;
   readonly state: ModelState;
+  /** Whether a call is answered, if need be after a load. */
+  readonly isServing: boolean;
   readonly message: string;
   infer(request: InferRequest, context: InferContext): Promise<InferResult>;
   inferStream(request: InferRequest, context: InferContext): AsyncIterable<InferResult>;
@@ -42,7 +44,7 @@ const LOAD_MS_MAX = 120_000;
 export async function awaitStepModels(pipeline: string, project: string, references: readonly StepReference[], models: PipelineModels): Promise<void> {
   const startedMs = performance.now();
   for (;;) {
-    const waiting = references.map((reference) => ({ reference, model: find(project, reference, models) })).filter(({ model }) => model?.state !== "READY");
+    const waiting = references.map((reference) => ({ reference, model: find(project, reference, models) })).filter(({ model }) => model?.isServing !== true);
     const [first] = waiting;
     if (first === undefined) return;
     const failed = waiting.find(({ model }) => model?.state === "FAILED");
@@ -58,7 +60,7 @@ export async function awaitStepModels(pipeline: string, project: string, referen
 /** The serving model of a step. @throws StatusError `STEP_NOT_READY` */
 export function stepModelOf(pipeline: string, project: string, reference: StepReference, models: PipelineModels): StepModel {
   const model = find(project, reference, models);
-  if (model?.state === "READY") return model;
+  if (model?.isServing === true) return model;
   throw notReady(pipeline, reference, model === undefined ? "is not loaded" : `is not ready (${model.state})`);
 }
 

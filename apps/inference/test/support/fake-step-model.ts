@@ -38,6 +38,7 @@ export function fakeStepModel({ name, inputs, outputs, settings = {}, answer = (
   return {
     requests,
     state: "READY",
+    isServing: true,
     message: "",
     spec: { deployment: `projects/p/deployments/${name}`, name, version: 1, etag: "", signature, config },
     target: requestTargetOf(name, 1, signature, config),
