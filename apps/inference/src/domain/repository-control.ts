@@ -115,6 +115,6 @@ function stepsOf(models: readonly LoadedModel[]): string[] {
 /** The protocol knows no idle models: whoever asks wants to know whether a call would be answered. */
 function stateAndReason({ state, message, isServing }: LoadedModel): Pick<IndexEntry, "state" | "reason"> {
   if (state === "FAILED") return { state: "UNAVAILABLE", reason: message };
-  if (isServing) return { state: "READY", reason: state === "READY" ? message : "not in memory: the next call loads it" };
+  if (state === "IDLE" || isServing) return { state: "READY", reason: state === "READY" ? message : "not in memory: the next call loads it" };
   return { state, reason: message };
 }

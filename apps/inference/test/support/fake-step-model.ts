@@ -38,7 +38,9 @@ export function fakeStepModel({ name, inputs, outputs, settings = {}, answer = (
   return {
     requests,
     state: "READY",
-    isServing: true,
+    get isServing() {
+      return this.state === "READY";
+    },
     message: "",
     spec: { deployment: `projects/p/deployments/${name}`, name, version: 1, etag: "", signature, config },
     target: requestTargetOf(name, 1, signature, config),
