@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { Metadata } from "@grpc/grpc-js";
+import type { Metadata } from "@grpc/grpc-js";
 import type { Identity } from "@servable/auth";
 import { StatusError } from "@servable/errors";
 import { CallCancellation, type Cancellation } from "./cancellation.ts";
@@ -32,50 +32,47 @@ export interface CallContext {
   setTrailer(name: string, value: string): void;
 }
 
-/** The part of a grpc-js server call that every kind of call has. */
-export interface AnyServerCall {
+/** What a context needs of the call on the wire. */
+export interface CallSource {
+  /** One text of the request headers by its lower-case name. */
+  header(name: string): string | undefined;
   readonly metadata: Metadata;
-  readonly cancelled: boolean;
-  getDeadline(): Date | number;
-  sendMetadata(metadata: Metadata): void;
-  on(event: "cancelled", listener: () => void): unknown;
+  /** Epoch milliseconds; infinite without a deadline. */
+  readonly deadlineMs: number;
+  /** Sends the response headers, unless the caller is gone. */
+  sendHeaders(headers: Readonly<Record<string, string>>): void;
 }
 
 /** A context with the handles that only the server needs. */
 export interface OwnedContext extends CallContext {
   identity: Identity | undefined;
   /** Undefined while none is set. */
-  readonly trailers: Metadata | undefined;
+  readonly trailers: Readonly<Record<string, string>> | undefined;
   /** Sends the headers that were set, once. */
   flushHeaders(): void;
   /** The call has its answer: what ends it now is no cancellation. */
   finish(): void;
+  /** The caller is gone, or its deadline has passed. */
+  cancel(): void;
 }
 
-/** The context of one call, with its cancellation and deadline wired. What few handlers use is made when asked for. */
+/** The context of one call. What few handlers use is made when asked for. */
 export class ServedCallContext implements OwnedContext {
   identity: Identity | undefined;
   readonly method: string;
   readonly requestId: string;
   readonly cancellation = new CallCancellation();
-  trailers: Metadata | undefined;
-  readonly #call: AnyServerCall;
-  readonly #deadlineMs: number;
-  #headers: Metadata | undefined;
+  trailers: Record<string, string> | undefined;
+  readonly #source: CallSource;
+  #headers: Record<string, string> | undefined;
   #flushed = false;
   #finished = false;
 
-  constructor(call: AnyServerCall, method: string) {
-    this.#call = call;
+  constructor(source: CallSource, method: string) {
+    this.#source = source;
     this.method = method;
-    const at = call.getDeadline();
-    this.#deadlineMs = typeof at === "number" ? at : at.getTime();
-    const sent = this.header(REQUEST_ID_KEY);
+    const sent = source.header(REQUEST_ID_KEY);
     this.requestId = sent !== undefined && sent.length > 0 && sent.length <= REQUEST_ID_LENGTH_MAX ? sent : randomUUID();
-    // grpc-js says "cancelled" at the end of every call.
-    call.on("cancelled", () => {
-      if (!this.#finished) this.cancellation.abort(this.#endReason());
-    });
   }
 
   get signal(): AbortSignal {
@@ -83,41 +80,42 @@ export class ServedCallContext implements OwnedContext {
   }
 
   get deadline(): Date | undefined {
-    return Number.isFinite(this.#deadlineMs) ? new Date(this.#deadlineMs) : undefined;
+    const { deadlineMs } = this.#source;
+    return Number.isFinite(deadlineMs) ? new Date(deadlineMs) : undefined;
   }
 
   get metadata(): Metadata {
-    return this.#call.metadata;
+    return this.#source.metadata;
   }
 
   header(name: string): string | undefined {
-    const value = this.#call.metadata.get(name)[0];
-    return typeof value === "string" ? value : undefined;
+    return this.#source.header(name);
   }
 
   setHeader(name: string, value: string): void {
-    (this.#headers ??= new Metadata()).set(name, value);
+    (this.#headers ??= {})[name] = value;
   }
 
   setTrailer(name: string, value: string): void {
-    (this.trailers ??= new Metadata()).set(name, value);
+    (this.trailers ??= {})[name] = value;
   }
 
   flushHeaders(): void {
-    if (this.#flushed || this.#call.cancelled) return;
+    if (this.#flushed) return;
     this.#flushed = true;
-    const headers = (this.#headers ??= new Metadata());
-    headers.set(REQUEST_ID_KEY, this.requestId);
-    this.#call.sendMetadata(headers);
+    const headers = (this.#headers ??= {});
+    headers[REQUEST_ID_KEY] = this.requestId;
+    this.#source.sendHeaders(headers);
   }
 
   finish(): void {
     this.#finished = true;
   }
 
-  #endReason(): DOMException {
-    const late = Date.now() >= this.#deadlineMs - 1;
-    return new DOMException(late ? "the deadline passed" : "the caller cancelled", late ? "TimeoutError" : "AbortError");
+  cancel(): void {
+    if (this.#finished || this.cancellation.aborted) return;
+    const late = Date.now() >= this.#source.deadlineMs - 1;
+    this.cancellation.abort(new DOMException(late ? "the deadline passed" : "the caller cancelled", late ? "TimeoutError" : "AbortError"));
   }
 }
 

@@ -52,7 +52,7 @@ const implementation: ServiceImplementation<typeof ModelRegistryService> = {
   },
 };
 
-describe("gRPC over a socket", () => {
+for (const unaryDoor of ["direct", "grpc-js"] as const) describe(`gRPC over a socket, unary calls by ${unaryDoor}`, () => {
   const directory = mkdtempSync(join(tmpdir(), "grpc-"));
   let server: GrpcServer;
   let front: GrpcServer;
@@ -66,6 +66,7 @@ describe("gRPC over a socket", () => {
       authenticate: internalAuthenticator(TOKEN),
       receiveBytesMax: 100_000,
       drainMs: 200,
+      unaryDoor,
     });
     direct = createChannel(server.address, { token: TOKEN });
     front = await startGrpcServer({ address: "127.0.0.1:0", services: [], proxies: [proxyService(ModelRegistryService, () => direct)], authenticate: () => identity, drainMs: 200 });

@@ -3,11 +3,12 @@
 
 import { once } from "node:events";
 import { create, fromBinary, toBinary, type DescMessage } from "@bufbuild/protobuf";
-import type { ServerDuplexStream, ServerReadableStream, ServerUnaryCall, ServerWritableStream, UntypedHandleCall, sendUnaryData } from "@grpc/grpc-js";
+import type { Metadata, ServerDuplexStream, ServerReadableStream, ServerUnaryCall, ServerWritableStream, UntypedHandleCall, sendUnaryData } from "@grpc/grpc-js";
 import type { Identity } from "@servable/auth";
 import { StatusError } from "@servable/errors";
 import type { Logger } from "@servable/telemetry";
-import { ServedCallContext, abortError, type AnyServerCall, type CallContext, type OwnedContext } from "./call-context.ts";
+import { ServedCallContext, abortError, type CallContext, type CallSource, type OwnedContext } from "./call-context.ts";
+import { asBuffer, metadataFrom } from "./grpc-js-channel.ts";
 import { methodPath, type UntypedMethod } from "./service.ts";
 import { toGrpcStatus } from "./status.ts";
 import { startServerSpan, type HeaderGetter } from "./tracing.ts";
@@ -30,9 +31,9 @@ export interface CallPolicy {
 }
 
 /** Runs one call under its span, with its caller verified; answers the error to send, or undefined. */
-export async function runCall(call: AnyServerCall, method: string, policy: CallPolicy, work: (context: OwnedContext) => Promise<void>): Promise<StatusError | undefined> {
+export async function runCall(context: OwnedContext, policy: CallPolicy, work: (context: OwnedContext) => Promise<void>): Promise<StatusError | undefined> {
   const started = performance.now();
-  const context = new ServedCallContext(call, method);
+  const { method } = context;
   const header: HeaderGetter = (name) => context.header(name);
   const span = startServerSpan(method, header);
   let failure: StatusError | undefined;
@@ -56,6 +57,35 @@ export async function runCall(call: AnyServerCall, method: string, policy: CallP
   return failure;
 }
 
+/** The part of a grpc-js server call that every kind of call has. */
+interface AnyServerCall {
+  readonly metadata: Metadata;
+  readonly cancelled: boolean;
+  getDeadline(): Date | number;
+  sendMetadata(metadata: Metadata): void;
+  on(event: "cancelled", listener: () => void): unknown;
+}
+
+/** The context of a call that grpc-js serves. */
+export function contextOf(call: AnyServerCall, method: string): OwnedContext {
+  const at = call.getDeadline();
+  const source: CallSource = {
+    header(name) {
+      const value = call.metadata.get(name)[0];
+      return typeof value === "string" ? value : undefined;
+    },
+    metadata: call.metadata,
+    deadlineMs: typeof at === "number" ? at : at.getTime(),
+    sendHeaders(headers) {
+      if (!call.cancelled) call.sendMetadata(metadataFrom(headers));
+    },
+  };
+  const context = new ServedCallContext(source, method);
+  // grpc-js says "cancelled" at the end of every call; the context knows better.
+  call.on("cancelled", () => context.cancel());
+  return context;
+}
+
 /** The grpc-js handler of a method. */
 export function handlerOf(method: UntypedMethod, policy: CallPolicy): UntypedHandleCall {
   switch (method.desc.methodKind) {
@@ -70,31 +100,41 @@ export function handlerOf(method: UntypedMethod, policy: CallPolicy): UntypedHan
   }
 }
 
-function unary({ desc, handle, raw }: UntypedMethod, policy: CallPolicy): UntypedHandleCall {
+function unary(method: UntypedMethod, policy: CallPolicy): UntypedHandleCall {
+  const path = methodPath(method.desc);
   return (call: ServerUnaryCall<Buffer, Buffer>, done: sendUnaryData<Buffer>) => {
-    void runCall(call, methodPath(desc), policy, async (context) => {
-      const answer = await handle(decode(raw ? undefined : desc.input, call.request) as never, context);
+    void runCall(contextOf(call, path), policy, async (context) => {
+      const answer = await answerUnary(method, call.request, context);
       context.flushHeaders();
       context.finish();
-      done(null, encode(raw ? undefined : desc.output, answer), context.trailers);
+      done(null, answer, trailersOf(context));
     }).then((failure) => failure && done(toGrpcStatus(failure)));
   };
 }
 
+/** Runs the handler of a unary method: encoded message in, encoded message out. */
+export async function answerUnary({ desc, handle, raw }: UntypedMethod, request: Uint8Array, context: CallContext): Promise<Buffer> {
+  return encode(raw ? undefined : desc.output, await handle(decode(raw ? undefined : desc.input, request) as never, context));
+}
+
+function trailersOf({ trailers }: OwnedContext): Metadata | undefined {
+  return trailers === undefined ? undefined : metadataFrom(trailers);
+}
+
 function clientStreaming({ desc, handle, raw }: UntypedMethod, policy: CallPolicy): UntypedHandleCall {
   return (call: ServerReadableStream<Buffer, Buffer>, done: sendUnaryData<Buffer>) => {
-    void runCall(call, methodPath(desc), policy, async (context) => {
+    void runCall(contextOf(call, methodPath(desc)), policy, async (context) => {
       const answer = await handle(incoming(raw ? undefined : desc.input, call, context) as never, context);
       context.flushHeaders();
       context.finish();
-      done(null, encode(raw ? undefined : desc.output, answer), context.trailers);
+      done(null, encode(raw ? undefined : desc.output, answer), trailersOf(context));
     }).then((failure) => failure && done(toGrpcStatus(failure)));
   };
 }
 
 function serverStreaming({ desc, handle, raw }: UntypedMethod, policy: CallPolicy): UntypedHandleCall {
   return (call: ServerWritableStream<Buffer, Buffer>) => {
-    void runCall(call, methodPath(desc), policy, async (context) => {
+    void runCall(contextOf(call, methodPath(desc)), policy, async (context) => {
       await send(raw ? undefined : desc.output, handle(decode(raw ? undefined : desc.input, call.request) as never, context), call, context);
     }).then((failure) => failure && call.emit("error", toGrpcStatus(failure)));
   };
@@ -102,7 +142,7 @@ function serverStreaming({ desc, handle, raw }: UntypedMethod, policy: CallPolic
 
 function bidiStreaming({ desc, handle, raw }: UntypedMethod, policy: CallPolicy): UntypedHandleCall {
   return (call: ServerDuplexStream<Buffer, Buffer>) => {
-    void runCall(call, methodPath(desc), policy, async (context) => {
+    void runCall(contextOf(call, methodPath(desc)), policy, async (context) => {
       await send(raw ? undefined : desc.output, handle(incoming(raw ? undefined : desc.input, call, context) as never, context), call, context);
     }).then((failure) => failure && call.emit("error", toGrpcStatus(failure)));
   };
@@ -130,7 +170,7 @@ async function send(schema: DescMessage | undefined, messages: unknown, call: Se
       if (!call.write(encode(schema, next.value))) await once(call, "drain", { signal: context.signal });
     }
     context.finish();
-    call.end(context.trailers);
+    call.end(trailersOf(context));
   } catch (error) {
     // The generator cleans up behind our back; whether that works does not change the answer.
     void Promise.resolve(iterator.return?.()).catch(() => {});
@@ -152,5 +192,5 @@ function decode(schema: DescMessage | undefined, bytes: Uint8Array): unknown {
 
 function encode(schema: DescMessage | undefined, value: unknown): Buffer {
   const bytes = schema === undefined ? (value as Uint8Array) : toBinary(schema, create(schema, value as never));
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  return asBuffer(bytes);
 }

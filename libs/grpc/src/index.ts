@@ -7,6 +7,7 @@ export { createLeanChannel, type LeanChannelOptions } from "./lean-channel.ts";
 export { type EndedCall } from "./handlers.ts";
 export { type HealthState } from "./health.ts";
 export { proxyService, type ProxyRegistration } from "./proxy.ts";
+export { raiseWindows } from "./server-windows.ts";
 export { internalAuthenticator, startGrpcServer, type GrpcServer, type GrpcServerOptions } from "./server.ts";
 export { implement, implementRaw, methodPath, type RawImplementation, type ServiceImplementation, type ServiceRegistration } from "./service.ts";
 export { fromGrpcError, toGrpcStatus } from "./status.ts";

@@ -4,6 +4,8 @@
 import { StatusError } from "@servable/errors";
 
 const PREFIX_BYTES = 5;
+/** Room made for a message before its bytes are there; larger ones grow as they come. */
+const FIRST_BYTES_MAX = 1024 * 1024;
 
 /** The message with its prefix. One that came framed and still has its prefix before it is not copied. */
 export function frameOf(message: Uint8Array): Buffer {
@@ -27,7 +29,8 @@ export class MessageReader {
   readonly #prefix = Buffer.allocUnsafe(PREFIX_BYTES);
   #prefixLength = 0;
   #message: Buffer | undefined;
-  #messageLength = 0;
+  #written = 0;
+  #length = 0;
 
   /** `bytesMax`: the largest message taken. */
   constructor(bytesMax: number, onMessage: (message: Buffer) => void) {
@@ -57,26 +60,38 @@ export class MessageReader {
           at += length;
           continue;
         }
-        this.#message = Buffer.allocUnsafeSlow(length);
-        this.#messageLength = 0;
+        this.#message = Buffer.allocUnsafeSlow(Math.min(length, FIRST_BYTES_MAX));
+        this.#written = 0;
+        this.#length = length;
       }
+      at += this.#append(chunk, at);
+      if (this.#written < this.#length) continue;
       const message = this.#message as Buffer;
-      const count = Math.min(message.length - this.#messageLength, chunk.length - at);
-      chunk.copy(message, this.#messageLength, at, at + count);
-      this.#messageLength += count;
-      at += count;
-      if (this.#messageLength < message.length) return;
       this.#prefixLength = 0;
       this.#message = undefined;
       this.#onMessage(message);
     }
   }
 
+  #append(chunk: Buffer, at: number): number {
+    let message = this.#message as Buffer;
+    if (this.#written === message.length) {
+      // A peer that announces much and sends little must not cost much.
+      const larger = Buffer.allocUnsafeSlow(Math.min(this.#length, message.length * 2));
+      message.copy(larger);
+      this.#message = message = larger;
+    }
+    const count = Math.min(message.length - this.#written, chunk.length - at);
+    chunk.copy(message, this.#written, at, at + count);
+    this.#written += count;
+    return count;
+  }
+
   #checkedLength(): number {
-    if (this.#prefix[0] !== 0) throw new StatusError("INTERNAL", "the answer is compressed, which this call did not offer");
+    if (this.#prefix[0] !== 0) throw new StatusError("INTERNAL", "the message is compressed, which was not agreed on");
     const length = this.#prefix.readUInt32BE(1);
     if (length > this.#bytesMax) {
-      throw new StatusError("MESSAGE_TOO_LARGE", `the answer has ${length} bytes, more than the ${this.#bytesMax} that are taken`);
+      throw new StatusError("MESSAGE_TOO_LARGE", `Received message larger than max (${length} vs ${this.#bytesMax})`);
     }
     return length;
   }

@@ -3,7 +3,7 @@ import { Metadata, status as GrpcStatus, type ServerDuplexStream, type StatusObj
 import type { CallContext } from "./call-context.ts";
 import { outgoingCall } from "./client.ts";
 import { asBuffer, deadlineOption, identity, metadataFrom, type GrpcJsChannel } from "./grpc-js-channel.ts";
-import { runCall, type CallPolicy } from "./handlers.ts";
+import { contextOf, runCall, type CallPolicy } from "./handlers.ts";
 import { methodPath } from "./service.ts";
 import { fromGrpcError, toGrpcStatus } from "./status.ts";
 import { startClientSpan } from "./tracing.ts";
@@ -29,7 +29,7 @@ export function proxyHandlers({ desc, target }: ProxyRegistration, policy: CallP
       path,
       handler: (call: ServerDuplexStream<Buffer, Buffer>) => {
         let foreign: StatusObject | undefined;
-        void runCall(call, path, policy, async (context) => {
+        void runCall(contextOf(call, path), policy, async (context) => {
           const status = await forward(call, target(path, context), path, context);
           if (status.code === GrpcStatus.OK) {
             context.finish();

@@ -5,6 +5,7 @@ import { Server, ServerCredentials, type ServiceDefinition, type UntypedServiceI
 import { identityFromMetadata, type Identity } from "@servable/auth";
 import { StatusError } from "@servable/errors";
 import type { Logger } from "@servable/telemetry";
+import { MESSAGE_BYTES_MAX } from "./channel.ts";
 import { asBuffer, identity, transportOptions } from "./grpc-js-channel.ts";
 import { handlerOf, type CallPolicy, type EndedCall } from "./handlers.ts";
 import { createHealth, type HealthState } from "./health.ts";
@@ -13,6 +14,7 @@ import { createReflection } from "./reflection.ts";
 import { methodPath, type ServiceRegistration } from "./service.ts";
 import { raiseWindows } from "./server-windows.ts";
 import type { HeaderGetter } from "./tracing.ts";
+import { openUnaryDoor, type DoorMethod } from "./unary-door.ts";
 
 /** What a server serves and under which rules. */
 export interface GrpcServerOptions {
@@ -28,6 +30,8 @@ export interface GrpcServerOptions {
   readonly drainMs?: number;
   /** The variable that PORT_IN_USE names. @default "SERVABLE_LISTEN" */
   readonly portVariable?: string;
+  /** Who answers unary calls: we directly on their HTTP/2 streams, or grpc-js at three times the cost. @default "direct" */
+  readonly unaryDoor?: "direct" | "grpc-js";
   readonly onCallEnd?: (call: EndedCall) => void;
   readonly logger?: Logger;
 }
@@ -56,6 +60,11 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcS
 
   const server = new Server(transportOptions(options.receiveBytesMax));
   if (!raiseWindows(server)) options.logger?.warn({ event: "grpc_windows_default", help: "this version of grpc-js keeps HTTP/2 windows of 64 KiB: large tensors come slower" });
+  if (options.unaryDoor !== "grpc-js") {
+    const receiveBytesMax = options.receiveBytesMax ?? MESSAGE_BYTES_MAX;
+    const isOpen = openUnaryDoor(server, new Map([...unaryMethods(services, policy), ...unaryMethods(open, openPolicy)]), receiveBytesMax);
+    if (!isOpen) options.logger?.warn({ event: "grpc_unary_door_closed", help: "this version of grpc-js serves unary calls itself: they cost more" });
+  }
   for (const registration of services) addService(server, registration, policy);
   for (const registration of open) addService(server, registration, openPolicy);
   for (const registration of proxies) addProxy(server, registration, policy);
@@ -80,6 +89,11 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcS
 /** Verification for services behind the gateway: the installation's token, then the identity that comes with it. */
 export function internalAuthenticator(token: string): (header: HeaderGetter) => Identity {
   return (header) => identityFromMetadata(header, token);
+}
+
+/** Unary methods by path, with the policy that they fall under. */
+function unaryMethods(registrations: readonly ServiceRegistration[], policy: CallPolicy): [string, DoorMethod][] {
+  return registrations.flatMap(({ methods }) => methods.filter(({ desc }) => desc.methodKind === "unary").map((method): [string, DoorMethod] => [methodPath(method.desc), { method, policy }]));
 }
 
 function addService(server: Server, { methods }: ServiceRegistration, policy: CallPolicy): void {
