@@ -52,6 +52,8 @@ var REASONS = {
   SEQUENCE_ID_REQUIRED: { code: "INVALID_ARGUMENT", retry: false, help: "The model works on sequences: send the parameter `sequence_id`, a number other than 0 or a text." },
   SEQUENCE_NOT_STARTED: { code: "INVALID_ARGUMENT", retry: false, help: "The sequence is unknown, ended or was idle for too long: begin it with `sequence_start`." },
   SEQUENCE_ABORTED: { code: "ABORTED", retry: false, help: "Another request of the sequence was cancelled or ran out of time, so its state is uncertain: begin it again with `sequence_start`." },
+  STEP_NOT_READY: { code: "UNAVAILABLE", retry: true, help: "A model that the ensemble or graph calls is not loaded in this replica: deploy it, or call again shortly." },
+  GRAPH_CASE_MISSING: { code: "INVALID_ARGUMENT", retry: false, help: "The request fits no case of a switch of the graph: send what one of its conditions asks for, or give the switch an `otherwise`." },
   INFERENCE_FAILED: { code: "INVALID_ARGUMENT", retry: false, help: "onnxruntime refused to run the graph on these inputs; the message holds its words." },
   ENGINE_CRASHED: { code: "UNAVAILABLE", retry: true, help: "The model's engine process died and is started again: call again shortly." },
   ENGINE_TIMEOUT: { code: "DEADLINE_EXCEEDED", retry: false, help: "The run took longer than allowed and was stopped." },
@@ -89,13 +91,14 @@ var REASONS = {
 };
 
 // libs/errors/src/status-error.ts
+var MESSAGE_CHARACTERS_MAX = 4e3;
 var StatusError = class _StatusError extends Error {
   name = "StatusError";
   reason;
   code;
   metadata;
   constructor(reason, message, options = {}) {
-    super(message, options.cause === void 0 ? void 0 : { cause: options.cause });
+    super(shortened(message, MESSAGE_CHARACTERS_MAX), options.cause === void 0 ? void 0 : { cause: options.cause });
     this.reason = reason;
     this.code = options.code ?? REASONS[reason].code;
     this.metadata = options.metadata ?? {};
@@ -126,6 +129,11 @@ var StatusError = class _StatusError extends Error {
     });
   }
 };
+function shortened(text, charactersMax) {
+  if (text.length <= charactersMax) return text;
+  const head = Math.ceil(charactersMax * 0.6);
+  return `${text.slice(0, head)} \u2026 ${text.slice(text.length - (charactersMax - head - 3))}`.toWellFormed();
+}
 
 // libs/runtime/src/engine-worker.ts
 import ort2 from "onnxruntime-node";
