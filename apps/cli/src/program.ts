@@ -8,6 +8,7 @@ import { predictCommand } from "./commands/predict.ts";
 import { projectsCommand } from "./commands/projects.ts";
 import { quickstartCommand } from "./commands/quickstart.ts";
 import { statusCommand } from "./commands/status.ts";
+import { classifyImageCommand, classifyTextCommand, detectSpeechCommand, embedCommand, readTextCommand } from "./commands/tasks.ts";
 import { traceCommand } from "./commands/trace.ts";
 import { trainCommand } from "./commands/train.ts";
 import { undeployCommand } from "./commands/undeploy.ts";
@@ -31,11 +32,13 @@ Examples:
   $ servable train --data iris.csv --target species --name iris --deploy
   $ servable predict iris sepal_length=5.1 sepal_width=3.5
   $ servable models import resnet.onnx --name resnet && servable deploy resnet
+  $ servable classify-image resnet cat.jpg                 tasks of models with a servable.yaml
 
 Each command explains itself: servable <command> --help`,
     );
   const commands = [
     upCommand, quickstartCommand, statusCommand, modelsCommand, deployCommand, undeployCommand, predictCommand,
+    classifyImageCommand, classifyTextCommand, embedCommand, detectSpeechCommand, readTextCommand,
     trainCommand, datasetsCommand, jobsCommand, keysCommand, projectsCommand, traceCommand,
   ];
   for (const create of commands) program.addCommand(create(terminal));

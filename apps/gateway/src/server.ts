@@ -19,21 +19,25 @@ import { createRestInfer } from "./domain/rest-infer.ts";
 import { createRouter } from "./domain/router.ts";
 import { createServiceSettings } from "./domain/service-settings.ts";
 import { createSharedMemoryRegions, withRegisteredRegions, type RegisteredRegions } from "./domain/shared-memory-regions.ts";
+import { createTaskCalls } from "./domain/task-calls.ts";
 import { createUsageRecorder } from "./domain/usage-recorder.ts";
 import { createEvents, type GatewayEvents } from "./events.ts";
 import { generateRoutes } from "./http/generate.ts";
 import { addAuthentication, verifierOf, type Verify } from "./http/http-caller.ts";
 import { modelRepositoryRoutes } from "./http/model-repository.ts";
+import { isOpenAiPath, openAiErrorBody, openAiRoutes } from "./http/openai.ts";
 import { openInferenceRoutes } from "./http/open-inference.ts";
 import { predictRoutes } from "./http/predict.ts";
 import { resourceRoutes } from "./http/resources.ts";
 import { settingsRoutes } from "./http/settings.ts";
 import { sharedMemoryRoutes } from "./http/shared-memory.ts";
+import { taskRoutes } from "./http/tasks.ts";
 import { billingService } from "./rpc/billing-service.ts";
 import { controlProxies } from "./rpc/control-proxies.ts";
 import { iamService } from "./rpc/iam-service.ts";
 import { inferenceProxy, modelRepositoryAlias } from "./rpc/inference-proxy.ts";
 import { createReplicaChannels } from "./rpc/replica-channels.ts";
+import { tasksProxy } from "./rpc/tasks-proxy.ts";
 import { createApiKeyStore } from "./store/api-key-store.ts";
 import { createProjectStore } from "./store/project-store.ts";
 import { GATEWAY_MIGRATIONS, GATEWAY_NAMESPACE, type GatewaySchema } from "./store/schema.ts";
@@ -111,6 +115,7 @@ export async function startServer(config: GatewayConfig, { logger = createLogger
   const sharedMemory = allowsSharedMemory(config);
   const deps: InferenceDeps = { router, balancer, replicas: withRegisteredRegions(replicas, registeredRegions), usage, modelControl: config.modelControl };
   const inference = createInference(deps);
+  const taskCalls = createTaskCalls(deps, inference);
   const broadcast = createBroadcast({ router, replicas });
   const settings = createServiceSettings(broadcast, { setTraceSampling, setLogLevels });
   const regions = createSharedMemoryRegions(broadcast, registeredRegions, sharedMemory);
@@ -126,6 +131,8 @@ export async function startServer(config: GatewayConfig, { logger = createLogger
       settingsRoutes(app, protocol);
       generateRoutes(app, createGenerate(deps));
       predictRoutes(app, { router, predict: createPredict(deps, inference) });
+      taskRoutes(app, taskCalls);
+      openAiRoutes(app, taskCalls);
       resourceRoutes(app, router);
     }),
   );
@@ -133,7 +140,7 @@ export async function startServer(config: GatewayConfig, { logger = createLogger
     await startGrpcServer({
       address: `${config.host}:${config.grpcPort}`,
       portVariable: "SERVABLE_GRPC_PORT",
-      services: [inferenceProxy(protocol), modelRepositoryAlias(protocol), iamService({ projects, keys, authenticator, now }), billingService(usageStore, usage)],
+      services: [inferenceProxy(protocol), tasksProxy(taskCalls), modelRepositoryAlias(protocol), iamService({ projects, keys, authenticator, now }), billingService(usageStore, usage)],
       proxies: controlProxies(registry, training),
       authenticate: grpcAuthentication(verify),
       receiveBytesMax: config.messageBytesMax,
@@ -153,7 +160,7 @@ function startHttp(config: GatewayConfig, logger: Logger, events: GatewayEvents,
     bodyBytesMax: config.messageBytesMax,
     routes,
     // Stock clients of the protocol read one text.
-    errorBody: (error, request) => (request.url.startsWith("/v2") ? { error: error.reason === "ROUTE_UNKNOWN" ? "Not Found" : error.message } : errorBody(error)),
+    errorBody: (error, request) => (request.url.startsWith("/v2") ? { error: error.reason === "ROUTE_UNKNOWN" ? "Not Found" : error.message } : isOpenAiPath(request) ? openAiErrorBody(error) : errorBody(error)),
     onRequestEnd: (request, reply) => events.callEnded({ protocol: "http", route: `${request.method} ${request.routeOptions.url ?? "unknown"}`, outcome: String(reply.statusCode), durationMs: reply.elapsedTime }),
     logger,
   });

@@ -6,6 +6,7 @@ import { ModelRegistryService } from "@servable/contracts/registry/v1/model_regi
 import { StatusError } from "@servable/errors";
 import { implement, internalAuthenticator, startGrpcServer, type CallContext, type GrpcServer, type ServiceImplementation } from "@servable/grpc";
 import { decodeBytesElements, elementsOf, encodeBytesElements, tensorOf, type Datatype } from "@servable/tensor";
+import { fakeTasks } from "./fake-tasks.ts";
 
 export const TOKEN = "test-token";
 
@@ -162,7 +163,7 @@ export async function startFakeReplica(onLoad: (method: string, model: string) =
     traceSetting: async ({ settings, modelName }, context) => (note(context, modelName), { settings: { trace_level: { value: ["OFF"] }, trace_rate: { value: ["1"] }, ...settings } }),
     logSettings: async ({ settings }, context) => (note(context, ""), { settings: { log_info: { parameterChoice: { case: "boolParam", value: true } }, ...settings } }),
   };
-  const server = await startGrpcServer({ address: "127.0.0.1:0", services: [implement(GRPCInferenceService, implementation)], authenticate: internalAuthenticator(TOKEN), drainMs: 100 });
+  const server = await startGrpcServer({ address: "127.0.0.1:0", services: [implement(GRPCInferenceService, implementation), fakeTasks(note)], authenticate: internalAuthenticator(TOKEN), drainMs: 100 });
   const replica: FakeReplica = { address: server.address, calls: [], regions: new Map(), failWith: undefined, hang: false, cancelled: cancelled.promise, [Symbol.asyncDispose]: () => server[Symbol.asyncDispose]() };
   return replica;
 }

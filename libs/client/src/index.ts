@@ -7,3 +7,4 @@ export { type ImportOptions } from "./models.ts";
 export { retrying, type RetryPolicy } from "./retry.ts";
 export { ServableClient } from "./servable-client.ts";
 export { hasEnded, type TrainOptions } from "./training.ts";
+export { type TaskOptions } from "./tasks.ts";

@@ -4,6 +4,7 @@ import { Datasets } from "./datasets.ts";
 import { Deployments } from "./deployments.ts";
 import { Inference } from "./inference.ts";
 import { Models } from "./models.ts";
+import { Tasks } from "./tasks.ts";
 import { Training } from "./training.ts";
 
 /**
@@ -20,6 +21,7 @@ export class ServableClient implements Disposable {
   readonly datasets: Datasets;
   readonly training: Training;
   readonly inference: Inference;
+  readonly tasks: Tasks;
   readonly access: Access;
   readonly #connection: Connection;
 
@@ -30,6 +32,7 @@ export class ServableClient implements Disposable {
     this.datasets = new Datasets(this.#connection);
     this.training = new Training(this.#connection);
     this.inference = new Inference(this.#connection);
+    this.tasks = new Tasks(this.#connection);
     this.access = new Access(this.#connection);
   }
 

@@ -103,6 +103,7 @@ export const REASONS = {
   TASK_NOT_DECLARED: { code: "FAILED_PRECONDITION", retry: false, help: "The model's servable.yaml declares another task, or the model has none: see the guide to ready-made tasks." },
   TASK_MANIFEST_INVALID: { code: "INVALID_ARGUMENT", retry: false, help: "Correct the field of servable.yaml that the message names." },
   TOKENIZER_INVALID: { code: "FAILED_PRECONDITION", retry: false, help: "The version's tokenizer.json cannot be used; the message says why." },
+  CONTEXT_TOO_LONG: { code: "INVALID_ARGUMENT", retry: false, help: "The text has more tokens than the model reads: send it in parts." },
   IMAGE_INVALID: { code: "INVALID_ARGUMENT", retry: false, help: "Send a whole picture as JPEG, PNG, WebP, GIF, TIFF, AVIF or BMP within the limits that the message names." },
   AUDIO_INVALID: { code: "INVALID_ARGUMENT", retry: false, help: "Send a whole WAV file (PCM or float) within the limits that the message names." },
 

@@ -36,6 +36,8 @@ declare module "fastify" {
   interface FastifyRequest {
     /** The request's span; handlers run in its context. */
     span: Span;
+    /** What the caller calls its body, "" where it says nothing; for paths that take several forms. */
+    bodyType: string;
   }
 }
 
@@ -60,10 +62,12 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
     forceCloseConnections: "idle",
     routerOptions: { ignoreTrailingSlash: true, maxParamLength: 512 },
   });
+  app.decorateRequest("bodyType", "");
   app.removeAllContentTypeParsers();
   app.addContentTypeParser("*", { parseAs: "buffer" }, (_request, body, done) => done(null, body));
   app.addHook("preParsing", async (request, reply, payload) => {
     // Only the paths say what a body is; a content type that is none must not keep a body from being read.
+    request.bodyType = request.headers["content-type"] ?? "";
     delete request.headers["content-type"];
     const encoding = request.headers["content-encoding"];
     if (encoding === undefined || encoding === "identity") return payload;

@@ -11,7 +11,7 @@ import type { UsageRecorder } from "./usage-recorder.ts";
 /** How long a load or unload waits until the routing table shows it. */
 const TABLE_FOLLOWS_MS = 3_000;
 
-/** Calls to replicas, as bytes. `method` is a name of GRPCInferenceService. */
+/** Calls to replicas, as bytes. `method` is a name of GRPCInferenceService or TasksService. */
 export interface ReplicaClient {
   unary(address: string, method: string, request: Uint8Array, caller: Caller): Promise<Uint8Array>;
   stream(address: string, method: string, requests: AsyncIterable<Uint8Array>, caller: Caller): AsyncIterable<Uint8Array>;

@@ -75,7 +75,7 @@ function floatToken(value: number, print: (value: number) => string): string {
 }
 
 /** The shortest decimal that reads back as the same FP32: 0.1 instead of 0.10000000149011612. */
-function shortestSingle(value: number): string {
+export function shortestSingle(value: number): string {
   if (Number.isInteger(value)) return String(value);
   for (let digits = 6; digits < 9; digits += 1) {
     const short = Number(value.toPrecision(digits));

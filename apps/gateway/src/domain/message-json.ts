@@ -1,6 +1,7 @@
 import type { DescMessage, MessageShape } from "@bufbuild/protobuf";
 import { reflect, type ReflectMessage } from "@bufbuild/protobuf/reflect";
 import { ScalarType, type DescField, type DescEnum } from "@bufbuild/protobuf";
+import { shortestSingle } from "./json-text.ts";
 
 /**
  * A message as the JSON that Triton writes: protocol names, enums by name, 64-bit integers as plain digits, and empty
@@ -44,6 +45,7 @@ function elementOf(value: unknown, field: DescField & { fieldKind: "list" | "map
 
 function scalarOf(value: unknown, scalar: ScalarType | undefined): string {
   if (typeof value === "bigint") return value.toString();
+  if (scalar === ScalarType.FLOAT && Number.isFinite(value)) return shortestSingle(value as number);
   if (scalar === ScalarType.BYTES) return JSON.stringify(Buffer.from(value as Uint8Array).toString("base64"));
   return JSON.stringify(value);
 }

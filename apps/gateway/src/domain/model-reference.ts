@@ -55,6 +55,15 @@ export function isStreamError(bytes: Uint8Array): boolean {
   return textOf(peek(bytes, [1])[1]) !== "";
 }
 
+/** How often fields stand at the top level of a message. @throws StatusError `MESSAGE_MALFORMED` */
+export function countFields(bytes: Uint8Array, fields: readonly number[]): number {
+  let count = 0;
+  scan(bytes, (field) => {
+    if (fields.includes(field)) count++;
+  });
+  return count;
+}
+
 function peek(bytes: Uint8Array, fields: readonly number[]): Record<number, Uint8Array[]> {
   const found: Record<number, Uint8Array[]> = {};
   scan(bytes, (field, value) => {

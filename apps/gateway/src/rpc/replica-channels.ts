@@ -1,4 +1,5 @@
 import type { DescMethod } from "@bufbuild/protobuf";
+import { TasksService } from "@servable/contracts/inference/v1/tasks";
 import { GRPCInferenceService } from "@servable/contracts/open-inference/grpc_service";
 import { StatusError } from "@servable/errors";
 import { createChannel, createLeanChannel, methodPath, rawStream, rawUnary, type CallOptions, type Channel, type ChannelOptions } from "@servable/grpc";
@@ -11,7 +12,7 @@ export interface ReplicaChannels extends ReplicaClient, Disposable {
   retain(addresses: ReadonlySet<string>, isBusy: (address: string) => boolean): void;
 }
 
-const PATHS = new Map<string, string>(GRPCInferenceService.methods.map((method: DescMethod) => [method.name, methodPath(method)]));
+const PATHS = new Map<string, string>([...GRPCInferenceService.methods, ...TasksService.methods].map((method: DescMethod) => [method.name, methodPath(method)]));
 
 /** What carries calls to replicas. See docs/adr/0015-lean-channel-for-the-hop.md. */
 export const REPLICA_TRANSPORTS = { lean: createLeanChannel, "grpc-js": createChannel } as const;
@@ -58,7 +59,7 @@ function asUnanswered(error: unknown, caller: Caller): unknown {
 
 function pathOf(method: string): string {
   const path = PATHS.get(method);
-  if (path === undefined) throw new TypeError(`GRPCInferenceService has no ${method}`);
+  if (path === undefined) throw new TypeError(`replicas serve no ${method}`);
   return path;
 }
 
