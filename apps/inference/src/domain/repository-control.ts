@@ -5,9 +5,12 @@ import { Deployment_State, type DeploymentService } from "@servable/contracts/re
 import type { ModelRegistryService } from "@servable/contracts/registry/v1/model_registry";
 import { StatusError } from "@servable/errors";
 import type { Client } from "@servable/grpc";
+import { referencesOf } from "./create-pipeline.ts";
 import type { LoadOverrides } from "./load-overrides.ts";
 import type { LoadedModel } from "./loaded-model.ts";
 import type { ModelRepository } from "./model-repository.ts";
+import { GRAPH_PARAMETER, isPipeline } from "./pipeline-config.ts";
+import { mergeSettings } from "./serving-settings.ts";
 import { VersionPublisher } from "./version-publisher.ts";
 
 /** How long a load may take when the caller does not say. */
@@ -40,12 +43,18 @@ export class RepositoryControl {
    *
    * @throws StatusError in Triton's words, "failed to load …"
    */
-  async load(identity: Identity, name: string, { configJson: servingConfigJson, versions }: LoadOverrides, signal: AbortSignal): Promise<void> {
+  load(identity: Identity, name: string, overrides: LoadOverrides, signal: AbortSignal): Promise<void> {
+    return this.#load(identity, name, overrides, signal, [name]);
+  }
+
+  /** @param path the pipelines that led here: one that calls itself is refused when it is loaded, not gone after for ever */
+  async #load(identity: Identity, name: string, { configJson: servingConfigJson, versions }: LoadOverrides, signal: AbortSignal, path: readonly string[]): Promise<void> {
     const parent = `projects/${identity.project}`;
     const deployment = { name: `${parent}/deployments/${name}`, model: `${parent}/models/${name}`, servingConfigJson: servingConfigJson ?? "" };
     const options = { identity, signal, timeoutMs: LOAD_MS_MAX };
     try {
       if (versions.length > 0) await this.#publisher.publish(identity, name, versions, servingConfigJson ?? "", signal);
+      await this.#loadSteps(identity, name, servingConfigJson ?? "", signal, path);
       try {
         await this.#deployments.createDeployment({ parent, deploymentId: name, deployment }, options);
       } catch (error) {
@@ -62,6 +71,20 @@ export class RepositoryControl {
       if (failure.code === "PERMISSION_DENIED" || failure.code === "CANCELLED" || failure.code === "DEADLINE_EXCEEDED") throw failure;
       const detail = failure.reason === "MODEL_NOT_FOUND" ? "failed to poll from model repository" : failure.message;
       throw new StatusError(failure.reason, `failed to load '${name}', ${detail}`, { code: failure.code, cause: error });
+    }
+  }
+
+  /** The models that a pipeline calls are loaded before it, unless they are deployed already. */
+  async #loadSteps(identity: Identity, name: string, overrideJson: string, signal: AbortSignal, path: readonly string[]): Promise<void> {
+    const options = { identity, signal };
+    const model = await this.#models.getModel({ name: `projects/${identity.project}/models/${name}` }, options);
+    if (model.latestVersion === 0n) return;
+    const { servingConfigJson } = await this.#models.getModelVersion({ name: `${model.name}/versions/${model.latestVersion}` }, options);
+    const settings = [servingConfigJson, overrideJson];
+    if (!settings.some(mayBePipeline)) return;
+    for (const step of new Set(referencesOf(mergeSettings(settings)).map((reference) => reference.model))) {
+      if (path.includes(step) || this.#repository.of(`projects/${identity.project}/deployments/${step}`).length > 0) continue;
+      await this.#load(identity, step, { configJson: undefined, versions: [] }, signal, [...path, step]);
     }
   }
 
@@ -107,9 +130,14 @@ export class RepositoryControl {
   }
 }
 
-/** Models that ensembles among these call. */
+/** Models that pipelines among these call. */
 function stepsOf(models: readonly LoadedModel[]): string[] {
-  return [...new Set(models.flatMap(({ spec: { config } }) => (config.schedulingChoice.case === "ensembleScheduling" ? config.schedulingChoice.value.step.map(({ modelName }) => modelName) : [])))];
+  return [...new Set(models.flatMap(({ spec: { config } }) => (isPipeline(config) ? referencesOf(config).map(({ model }) => model) : [])))];
+}
+
+/** Whether settings can be a pipeline's: those of other models need not be read. */
+function mayBePipeline(servingConfigJson: string): boolean {
+  return servingConfigJson.includes(GRAPH_PARAMETER) || /ensemble_?scheduling/i.test(servingConfigJson);
 }
 
 /** The protocol knows no idle models: whoever asks wants to know whether a call would be answered. */

@@ -15,7 +15,7 @@ import { settingsHandlers } from "./settings-handlers.ts";
 import { sharedMemoryHandlers } from "./shared-memory-handlers.ts";
 
 /** Extensions of the protocol that are served; clients read this list. */
-export const EXTENSIONS = ["model_repository", "model_repository(unload_dependents)", "model_configuration", "statistics", "binary_tensor_data", "parameters", "classification", "schedule_policy", "system_shared_memory", "trace", "logging"];
+export const EXTENSIONS = ["model_repository", "model_repository(unload_dependents)", "model_configuration", "statistics", "binary_tensor_data", "parameters", "classification", "sequence", "sequence(string_id)", "schedule_policy", "system_shared_memory", "trace", "logging"];
 
 /** inference.GRPCInferenceService over the models of this replica. */
 export function grpcInferenceService({ repository, control, sharedMemory, traces, serverName, serverVersion }: { repository: ModelRepository; control: RepositoryControl; sharedMemory: SharedMemory; traces: TraceSettings; serverName: string; serverVersion: string }): ServiceRegistration {

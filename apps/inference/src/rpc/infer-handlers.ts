@@ -50,7 +50,9 @@ export function inferHandlers({ repository, sharedMemory }: InferHandlerDeps): P
       return;
     }
     for await (const result of model.inferStream(request, inferContext(context, project))) {
-      yield encodeStreamInferResponse(answerOf(model, result, { ...options, extraParameters: NOT_FINAL }));
+      // Whoever asked for an empty last answer waits for that one.
+      const isFinal = result.isFinal === true && !wantsEmptyFinalResponse;
+      yield encodeStreamInferResponse(answerOf(model, result, { ...options, extraParameters: isFinal ? FINAL : NOT_FINAL }));
     }
     if (wantsEmptyFinalResponse) {
       yield encodeStreamInferResponse({ modelName: model.spec.name, modelVersion: String(model.spec.version), id: wire.id, parameters: FINAL, outputs: [] });

@@ -2,6 +2,7 @@
 // the pure function of @servable/scheduling, which is also run in simulation (docs/placement.md).
 
 import { estimateFootprintBytes, placeModels } from "@servable/scheduling";
+import { pipelineStepsOf } from "./pipeline-steps.ts";
 import type { DeploymentRecord, ReplicaRecord, VersionRecord, VersionStatusRecord } from "./records.ts";
 
 /** A deployment with the versions that it is to serve. */
@@ -16,7 +17,7 @@ export interface PlacedDeployment {
 export function place(deployments: readonly PlacedDeployment[], replicas: readonly ReplicaRecord[]): Map<string, string[]> {
   // Whoever is about to stop gets nothing.
   const takers = replicas.filter(({ draining }) => !draining).map(({ replicaId, memoryBudgetBytes }) => ({ id: replicaId, budgetBytes: memoryBudgetBytes }));
-  return placeModels(
+  const placed = placeModels(
     deployments.map(({ deployment, wanted, statuses }) => ({
       name: deployment.name,
       replicaCount: deployment.replicaCount,
@@ -25,6 +26,27 @@ export function place(deployments: readonly PlacedDeployment[], replicas: readon
     })),
     takers,
   );
+  bringSteps(placed, deployments);
+  return placed;
+}
+
+/** A pipeline's models are wherever it is, besides where they are by themselves: tensors are handed on by reference. */
+function bringSteps(placed: Map<string, string[]>, deployments: readonly PlacedDeployment[]): void {
+  const edges = deployments.flatMap(({ deployment, wanted }) => {
+    const steps = new Set(wanted.flatMap((version) => pipelineStepsOf(version, deployment)));
+    return [...steps].map((step) => ({ pipeline: deployment.name, step: `projects/${deployment.project}/deployments/${step}` }));
+  });
+  // Pipelines may call pipelines: as many rounds as that goes deep, and sets only grow.
+  for (let grew = edges.length > 0; grew; ) {
+    grew = false;
+    for (const { pipeline, step } of edges) {
+      const holders = placed.get(step);
+      const missing = (placed.get(pipeline) ?? []).filter((id) => holders?.includes(id) === false);
+      if (holders === undefined || missing.length === 0) continue;
+      placed.set(step, [...holders, ...missing]);
+      grew = true;
+    }
+  }
 }
 
 /** What replicas measured; before anyone has, an estimate from the size of the files. */
