@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { DeploymentService, Deployment_State, type Deployment, type Replica } from "@servable/contracts/registry/v1/deployment";
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import { DeploymentService, Deployment_State, type VersionPolicySchema, type Deployment, type Replica } from "@servable/contracts/registry/v1/deployment";
 import { GRPCInferenceService } from "@servable/contracts/open-inference/grpc_service";
 import { StatusError } from "@servable/errors";
 import type { Client } from "@servable/grpc";
@@ -10,6 +11,9 @@ import { isUnavailable, pause } from "./retry.ts";
 const ROUTE_WAIT_MS = 10_000;
 const ROUTE_POLL_MS = 40;
 
+/** Which versions serve, as the contract has it. */
+export type VersionPolicyInit = MessageInitShape<typeof VersionPolicySchema>;
+
 /** What is to be served, and as what. */
 export interface DeployOptions extends ClientCallOptions {
   readonly model: string;
@@ -17,6 +21,8 @@ export interface DeployOptions extends ClientCallOptions {
   readonly version?: number | undefined;
   /** The version that this alias points at, also when it moves. */
   readonly alias?: string | undefined;
+  /** Any other choice of versions: several newest, several named ones, all, those that labels point at. */
+  readonly versionPolicy?: VersionPolicyInit | undefined;
   /** Name that inference callers say. @default the model's id */
   readonly as?: string | undefined;
   /** Replicas that load it. @default 1 */
@@ -129,7 +135,8 @@ export class Deployments {
   }
 }
 
-function policyOf({ version, alias }: DeployOptions) {
+function policyOf({ version, alias, versionPolicy }: DeployOptions): VersionPolicyInit {
+  if (versionPolicy !== undefined) return versionPolicy;
   if (version !== undefined && alias !== undefined) throw new StatusError("FIELD_INVALID", "choose either a version or an alias", { metadata: { field: "alias" } });
   if (version !== undefined) return { choice: { case: "specific" as const, value: { versions: [BigInt(version)] } } };
   if (alias !== undefined) return { choice: { case: "alias" as const, value: alias } };

@@ -6,8 +6,15 @@ import { StatusError } from "@servable/errors";
 /** The contract's bound for one message of an upload. */
 const CHUNK_BYTES = 1024 * 1024;
 
+/** Digest and size of a file. */
+export interface FileDigest {
+  /** 64 hexadecimal digits. */
+  readonly sha256: string;
+  readonly sizeBytes: number;
+}
+
 /** Digest and size of a file. @throws StatusError `FIELD_INVALID` when it cannot be read */
-export async function digestOf(path: string): Promise<{ sha256: string; sizeBytes: number }> {
+export async function digestOf(path: string): Promise<FileDigest> {
   const hash = createHash("sha256");
   let sizeBytes = 0;
   for await (const chunk of fileChunks(path)) {

@@ -6,20 +6,47 @@ import type { MessageInitShape } from "@bufbuild/protobuf";
 import { REASONS, StatusError, type Reason } from "@servable/errors";
 import type { Client } from "@servable/grpc";
 import { allPages, untimed, type ClientCallOptions, type Connection } from "./connection.ts";
-import { digestOf, fileChunks } from "./file-chunks.ts";
+import { digestOf, fileChunks, type FileDigest } from "./file-chunks.ts";
 
-/** What to import and under which name. */
-export interface ImportOptions extends ClientCallOptions {
+/** A file of a version. */
+export interface ImportedFile {
+  /** Where it belongs inside the version: "model.onnx", "labels.txt", "warmup/input". */
+  readonly path: string;
+  /** Where it is on this machine. */
+  readonly file: string;
+  /** What {@link digestFiles} found; saves reading it twice. */
+  readonly digest?: FileDigest | undefined;
+}
+
+/** What every import may say. */
+export interface ImportDetails extends ClientCallOptions {
   /** Id of the model; made when it does not exist. */
   readonly model: string;
-  /** An ONNX file. */
-  readonly file: string;
   readonly description?: string | undefined;
   readonly labels?: Readonly<Record<string, string>> | undefined;
   /** ModelConfig settings as JSON, e.g. `{"max_batch_size": 8}`. */
   readonly servingConfigJson?: string | undefined;
   /** Called after each piece that was sent. */
   readonly onProgress?: ((sentBytes: number, totalBytes: number) => void) | undefined;
+}
+
+/** A single file to import and under which name. */
+export interface ImportOptions extends ImportDetails {
+  /** An ONNX file. */
+  readonly file: string;
+}
+
+/** A version of several files. */
+export interface ImportVersionOptions extends ImportDetails {
+  /** "model.onnx" and whatever goes with it; an ensemble needs none. */
+  readonly files: readonly ImportedFile[];
+  /** The number that it shall get, above all that the model ever gave. @default the next */
+  readonly versionNumber?: number | undefined;
+}
+
+/** Reads files once, for an import that compares them first. @throws StatusError `FIELD_INVALID` for one that cannot be read */
+export function digestFiles(files: readonly ImportedFile[]): Promise<(ImportedFile & { readonly digest: FileDigest })[]> {
+  return Promise.all(files.map(async (each) => ({ ...each, digest: each.digest ?? (await digestOf(each.file)) })));
 }
 
 /** Models, their versions and aliases. */
@@ -39,18 +66,35 @@ export class Models {
    * @throws StatusError `MODEL_NOT_ONNX`, `MODEL_REFUSED`, `ARTIFACT_TOO_LARGE`, `FIELD_INVALID` (no such file)
    * @example await client.models.importFile({ model: "mnist", file: "mnist.onnx" });
    */
-  async importFile(options: ImportOptions): Promise<ModelVersion> {
-    const { model, file, description = "", labels = {}, servingConfigJson = "" } = options;
-    const digest = await digestOf(file);
+  importFile({ file, ...options }: ImportOptions): Promise<ModelVersion> {
+    return this.importVersion({ ...options, files: [{ path: "model.onnx", file }] });
+  }
+
+  /**
+   * Uploads files as a version of a model, and waits until the registry has checked it. Nothing is left behind when that
+   * fails.
+   *
+   * @throws StatusError as importFile does, and `ALREADY_EXISTS` when the model gave that version number, or a higher one
+   * @example await client.models.importVersion({ model: "net", files: [{ path: "model.onnx", file: "net.onnx" }, { path: "labels.txt", file: "labels.txt" }] });
+   */
+  async importVersion(options: ImportVersionOptions): Promise<ModelVersion> {
+    const { model, description = "", labels = {}, servingConfigJson = "", versionNumber = 0 } = options;
+    const files = await digestFiles(options.files);
+    const totalBytes = files.reduce((sum, { digest }) => sum + digest.sizeBytes, 0);
     const { created } = await this.#ensureModel(model, options);
     const parent = this.#connection.name("models", model);
     const requestId = randomUUID();
     let version: ModelVersion | undefined;
     try {
-      version = await this.#connection.retrying(() => this.#registry.createModelVersion({ parent, requestId, modelVersion: { description, labels: { ...labels }, servingConfigJson } }, { signal: options.signal }), options);
+      version = await this.#connection.retrying(() => this.#registry.createModelVersion({ parent, requestId, versionNumber: BigInt(versionNumber), modelVersion: { description, labels: { ...labels }, servingConfigJson } }, { signal: options.signal }), options);
       const { name } = version;
       // A repeated upload of the same bytes to a PENDING version replaces what came before.
-      await this.#connection.retrying(() => this.#registry.uploadArtifact(uploadOf(name, file, digest, options.onProgress), untimed(options)), options);
+      let doneBytes = 0;
+      for (const file of files) {
+        const before = doneBytes;
+        await this.#connection.retrying(() => this.#registry.uploadArtifact(uploadOf(name, file, (sent) => options.onProgress?.(before + sent, totalBytes)), untimed(options)), options);
+        doneBytes += file.digest.sizeBytes;
+      }
       return await this.#finalize(name, options);
     } catch (error) {
       await this.#discard(version, created ? parent : undefined);
@@ -143,15 +187,14 @@ export class Models {
 
 async function* uploadOf(
   modelVersion: string,
-  file: string,
-  { sha256, sizeBytes }: { sha256: string; sizeBytes: number },
-  onProgress: ImportOptions["onProgress"],
+  { path, file, digest: { sha256, sizeBytes } }: ImportedFile & { readonly digest: FileDigest },
+  onProgress: (sentBytes: number) => void,
 ): AsyncGenerator<MessageInitShape<typeof UploadArtifactRequestSchema>> {
-  yield { payload: { case: "head", value: { modelVersion, path: "model.onnx", sha256, sizeBytes: BigInt(sizeBytes) } } };
+  yield { payload: { case: "head", value: { modelVersion, path, sha256, sizeBytes: BigInt(sizeBytes) } } };
   let sent = 0;
   for await (const chunk of fileChunks(file)) {
     yield { payload: { case: "chunk", value: chunk } };
     sent += chunk.length;
-    onProgress?.(sent, sizeBytes);
+    onProgress(sent);
   }
 }

@@ -1,10 +1,11 @@
-import { readFileSync } from "node:fs";
 import { toJson } from "@bufbuild/protobuf";
 import { Command } from "commander";
 import { ModelAliasSchema, ModelSchema } from "@servable/contracts/registry/v1/model";
-import { ModelVersionSchema, ModelVersion_State, type ModelVersion, type TensorSpec } from "@servable/contracts/registry/v1/model_version";
+import { ModelVersionSchema, ModelVersion_State, type ModelVersion } from "@servable/contracts/registry/v1/model_version";
 import { lastPart, withClient, withCommonOptions, type CommonOptions } from "../common-options.ts";
-import { formatBytes, formatTime, renderTable } from "../render/table.ts";
+import { signatureLines } from "../render/signature.ts";
+import { formatTime, renderTable } from "../render/table.ts";
+import { importCommand } from "./models-import.ts";
 import { printJson, printLine, type Terminal } from "../terminal.ts";
 
 /** `servable models …`: the registry. */
@@ -14,31 +15,13 @@ export function modelsCommand(terminal: Terminal): Command {
     `
 Examples:
   $ servable models import resnet.onnx --name resnet
+  $ servable models import ./model_repository --deploy
   $ servable models list
   $ servable models show resnet
   $ servable models alias set resnet production 2`,
   );
   for (const create of [importCommand, listCommand, showCommand, deleteCommand, aliasCommand]) command.addCommand(create(terminal));
   return command;
-}
-
-function importCommand(terminal: Terminal): Command {
-  return withCommonOptions(new Command("import"))
-    .description("Upload an ONNX file as the next version of a model; it is checked before it counts.")
-    .argument("<file>", "ONNX model")
-    .requiredOption("--name <model>", "model to add the version to; made when it does not exist")
-    .option("--config <json or file>", 'serving settings, e.g. \'{"max_batch_size": 8}\' or a JSON file')
-    .option("--description <text>", "what is new in this version")
-    .addHelpText("after", "\nExamples:\n  $ servable models import resnet.onnx --name resnet\n  $ servable models import resnet.onnx --name resnet --config '{\"max_batch_size\": 8}'")
-    .action((file: string, options: CommonOptions & { name: string; config?: string; description?: string }) =>
-      withClient(options, terminal, async (client) => {
-        const version = await client.models.importFile({ model: options.name, file, description: options.description, servingConfigJson: configOf(options.config) });
-        if (options.json) return printJson(terminal, toJson(ModelVersionSchema, version));
-        printLine(terminal, `${options.name} version ${version.number} is ready (${formatBytes(version.artifacts.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0n))}, ${version.digest.slice(0, 19)}…)`);
-        printLine(terminal, signatureLines(version));
-        printLine(terminal, `Next: servable deploy ${options.name}`);
-      }),
-    );
 }
 
 function listCommand(terminal: Terminal): Command {
@@ -92,13 +75,4 @@ function aliasCommand(terminal: Terminal): Command {
       }),
     );
   return new Command("alias").description("Names that point at versions.").addCommand(set);
-}
-
-function configOf(text: string | undefined): string | undefined {
-  return text === undefined || text.trimStart().startsWith("{") ? text : readFileSync(text, "utf8");
-}
-
-function signatureLines({ signature }: ModelVersion): string {
-  const line = (kind: string, { name, datatype, shape, dimensionNames }: TensorSpec): string => `  ${kind} ${name}: ${datatype} [${shape.map((size, axis) => (size === -1n ? dimensionNames[axis] || "?" : size)).join(", ")}]`;
-  return [...(signature?.inputs ?? []).map((spec) => line("input ", spec)), ...(signature?.outputs ?? []).map((spec) => line("output", spec))].join("\n");
 }
