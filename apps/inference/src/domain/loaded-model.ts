@@ -4,7 +4,6 @@ import type { Executor, InferContext, InferRequest, InferResult } from "./execut
 import { InferStats, type FailureReason, type InferObservation } from "./infer-stats.ts";
 import { clientSignatureOf, type Signature } from "./model-config.ts";
 import { madeInputsOf } from "./padding-rules.ts";
-import { isPipeline } from "./pipeline-config.ts";
 import { requestTargetOf, type RequestTarget } from "./request-target.ts";
 
 /**
@@ -53,7 +52,7 @@ export class LoadedModel {
 
   constructor(spec: VersionSpec, observe: InferObserver) {
     this.spec = spec;
-    this.target = requestTargetOf(spec.name, spec.version, callerSignatureOf(spec), spec.config, madeInputsOf(spec.config));
+    this.target = requestTargetOf(spec.name, spec.version, clientSignatureOf(spec.config, spec.signature), spec.config, madeInputsOf(spec.config));
     this.#observe = observe;
   }
 
@@ -163,11 +162,6 @@ export class LoadedModel {
     this.#release();
     this.#observe(this, observation);
   }
-}
-
-/** Controls and states of sequences are no business of callers, and a pipeline has no graph of its own. */
-function callerSignatureOf({ signature, config }: VersionSpec): Signature {
-  return config.schedulingChoice.case === "sequenceBatching" || isPipeline(config) ? clientSignatureOf(config) : signature;
 }
 
 function nanosecondsSince(startedMs: number): number {

@@ -1,4 +1,4 @@
-import type { ModelConfig } from "@servable/contracts/open-inference/model_config";
+import type { ModelConfig, ModelInput, ModelOutput } from "@servable/contracts/open-inference/model_config";
 import type { Datatype } from "@servable/tensor";
 import { checkModelConfig } from "./check-model-config.ts";
 import { completeModelConfig, DATATYPE_OF } from "./complete-model-config.ts";
@@ -38,12 +38,18 @@ export function modelConfigOf(name: string, signature: Signature, ...settings: r
 /**
  * What callers send and get: the configuration's inputs and outputs, with the batch dimension where the model batches. It
  * differs from the graph's where the server feeds inputs itself (controls, states) or reshapes.
+ *
+ * @param graph gives names to the dimensions that it shares with the configuration
  */
-export function clientSignatureOf({ maxBatchSize, input, output }: ModelConfig): Signature {
-  const spec = ({ name, dataType, dims }: { name: string; dataType: number; dims: readonly bigint[] }): TensorSpec => ({
-    name,
-    datatype: DATATYPE_OF.get(dataType) ?? "BYTES",
-    shape: [...(maxBatchSize > 0 ? [-1] : []), ...dims.map(Number)],
-  });
-  return { inputs: input.map(spec), outputs: output.map(spec) };
+export function clientSignatureOf({ maxBatchSize, input, output }: ModelConfig, graph: Signature = { inputs: [], outputs: [] }): Signature {
+  const spec = ({ name, dataType, dims, reshape }: ModelInput | ModelOutput, specs: readonly TensorSpec[]): TensorSpec => {
+    const names = reshape === undefined ? specs.find((each) => each.name === name)?.dimensionNames : undefined;
+    return {
+      name,
+      datatype: DATATYPE_OF.get(dataType) ?? "BYTES",
+      shape: [...(maxBatchSize > 0 ? [-1] : []), ...dims.map(Number)],
+      ...(names === undefined ? {} : { dimensionNames: names }),
+    };
+  };
+  return { inputs: input.map((each) => spec(each, graph.inputs)), outputs: output.map((each) => spec(each, graph.outputs)) };
 }

@@ -9,10 +9,13 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { Assignment } from "@servable/contracts/registry/v1/deployment";
 import { StatusError } from "@servable/errors";
+import { readClassLabels } from "./class-labels.ts";
 import type { CreateExecutor } from "./create-executor.ts";
 import { LoadedModel, type InferObserver } from "./loaded-model.ts";
 import type { Residency } from "./residency.ts";
+import { withConfiguredShapes } from "./reshaping-executor.ts";
 import { emptySpec, keyOf, specOf } from "./version-spec.ts";
+import { warmUp } from "./warmup.ts";
 
 /** What the repository stands on. */
 export interface RepositoryDeps {
@@ -187,8 +190,13 @@ export class ModelRepository {
         this.#notify();
         this.#retryLater();
       };
-      model.executor = await createExecutor(folder, model.spec, onDown, this);
+      const { spec } = model;
+      model.labels = await readClassLabels(spec.config, folder);
+      model.executor = withConfiguredShapes(await createExecutor(folder, spec, onDown, this), spec.config, spec.signature);
+      await warmUp(model.executor, spec, folder, Math.random);
     } catch (error) {
+      await model.executor?.[Symbol.asyncDispose]();
+      model.executor = undefined;
       residency.release(model);
       throw error;
     }
