@@ -10,6 +10,10 @@ import type { UsageRecorder } from "./usage-recorder.ts";
 
 /** How long a load or unload waits until the routing table shows it. */
 const TABLE_FOLLOWS_MS = 3_000;
+/** How long a call waits for a newer table when the replica that the table names has let the model go. */
+const STALE_TABLE_MS = 1_000;
+/** Replicas that one call may be refused by before its error is the caller's. */
+const REFUSALS_MAX = 6;
 
 /** Calls to replicas, as bytes. `method` is a name of GRPCInferenceService or TasksService. */
 export interface ReplicaClient {
@@ -55,14 +59,14 @@ export function createInference({ router, balancer, replicas, usage, modelContro
     }
   };
 
-  /** A replica that gave no answer, or refused before it began, costs one more try elsewhere; never a second one. */
+  /** A replica that gave no answer costs one more try elsewhere; never a second one. */
   const forward = async (addresses: readonly string[], sequence: string | undefined, method: string, request: Uint8Array, caller: Caller): Promise<Uint8Array> => {
-    const first = sequence === undefined ? balancer.choose(addresses) : balancer.chooseByKey(addresses, sequence);
+    const first = sequence === undefined ? balancer.choose(addresses) : balancer.chooseByKey(addresses, `${caller.identity.project}/${sequence}`);
     if (first === undefined) throw unavailable();
     try {
       return await attempt(first, method, request, caller);
     } catch (error) {
-      const second = mayRetry(error) && sequence === undefined ? balancer.choose(addresses, first) : undefined;
+      const second = (isUnanswered(error) || wasRefused(error)) && sequence === undefined ? balancer.choose(addresses, first) : undefined;
       if (second === undefined) throw publicError(error);
       return await attempt(second, method, request, caller).catch((again: unknown) => {
         throw publicError(again);
@@ -70,27 +74,39 @@ export function createInference({ router, balancer, replicas, usage, modelContro
     }
   };
 
-  const run = async (reference: ReturnType<typeof peekInfer>, request: Uint8Array, caller: Caller): Promise<Uint8Array> => {
+  /**
+   * The table is a moment behind the replicas: one that has let a model go, or is about to stop, refuses before anything
+   * ran. Such a call goes on to where the next table says, so that nobody notices a switch.
+   */
+  const follow = async (reference: InferReference, method: string, request: Uint8Array, caller: Caller): Promise<Uint8Array> => {
+    const { project } = caller.identity;
     // Nearly every call finds its route at once; only the others wait, and need a signal to wait with.
-    const { addresses } = router.peek(caller.identity.project, reference) ?? (await router.find(caller.identity.project, reference, caller.signal));
-    return forward(addresses, sequenceKey(reference, caller), "ModelInfer", request, caller);
+    let route = router.peek(project, reference) ?? (await router.find(project, reference, caller.signal));
+    for (let refusals = 0; ; refusals += 1) {
+      try {
+        return await forward(route.addresses, reference.sequence, method, request, caller);
+      } catch (error) {
+        const old = route;
+        if (!wasRefused(error) || refusals >= REFUSALS_MAX || !(await router.until(() => router.peek(project, reference) !== old, STALE_TABLE_MS, caller.signal))) throw error;
+        route = await router.find(project, reference, caller.signal).catch((gone: unknown) => {
+          throw gone instanceof StatusError && gone.reason === "MODEL_VERSION_NOT_FOUND" ? gone : error;
+        });
+      }
+    }
   };
 
   return {
-    inferUnmeasured: async (request, caller) => run(peekInfer(request), request, caller),
+    inferUnmeasured: async (request, caller) => follow(peekInfer(request), "ModelInfer", request, caller),
     async infer(request, caller) {
       const reference = peekInfer(request);
       return usage.measure("ModelInfer", reference, caller, async (meter) => {
         meter.addBytes(request.length);
-        const response = await run(reference, request, caller);
+        const response = await follow(reference, "ModelInfer", request, caller);
         meter.addBytes(response.length);
         return response;
       });
     },
-    async ask(method, reference, request, caller) {
-      const { addresses } = await router.find(caller.identity.project, reference, caller.signal);
-      return forward(addresses, undefined, method, request, caller);
-    },
+    ask: (method, reference, request, caller) => follow({ ...reference, id: "", sequence: undefined }, method, request, caller),
     async askAny(method, request, caller) {
       return forward(await router.replicas(caller.signal), undefined, method, request, caller);
     },
@@ -120,9 +136,9 @@ export function isUnanswered(error: unknown): boolean {
   return error instanceof StatusError && error.reason === "SERVICE_UNAVAILABLE";
 }
 
-/** No answer, or refused before the model ran. */
-function mayRetry(error: unknown): boolean {
-  return isUnanswered(error) || (error instanceof StatusError && (error.reason === "SHUTTING_DOWN" || error.reason === "MODEL_NOT_READY"));
+/** Refused by a replica that does not serve the model, or nothing any more: no model ran. */
+function wasRefused(error: unknown): boolean {
+  return error instanceof StatusError && (error.reason === "SHUTTING_DOWN" || error.reason === "MODEL_NOT_READY" || error.reason === "MODEL_NOT_FOUND");
 }
 
 /** A caller need not know of addresses and connections behind the gateway. */

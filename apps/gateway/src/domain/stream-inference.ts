@@ -83,8 +83,9 @@ function createOnwardStreams({ router, balancer, replicas }: InferenceDeps, answ
     const key = `${reference.model}\0${reference.version}`;
     const sequence = sequenceKey(reference, caller);
     const known = sequence === undefined ? addressOf.get(key) : undefined;
-    if (known !== undefined) return known;
-    if (addressOf.size >= MODELS_MAX) throw new StatusError("FIELD_INVALID", `one stream may name at most ${MODELS_MAX} models: open another stream`);
+    // One that has let the model go would refuse: its requests move on, at the price of the order between old and new.
+    if (known !== undefined && router.peek(project, reference)?.addresses.includes(known) !== false) return known;
+    if (known === undefined && addressOf.size >= MODELS_MAX) throw new StatusError("FIELD_INVALID", `one stream may name at most ${MODELS_MAX} models: open another stream`);
     const { addresses } = await router.find(project, reference, inner.signal);
     const address = sequence === undefined ? balancer.choose(addresses) : balancer.chooseByKey(addresses, sequence);
     if (address === undefined) throw new StatusError("REPLICA_UNAVAILABLE", "no inference replica answers: call again shortly");
