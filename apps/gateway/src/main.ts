@@ -10,5 +10,5 @@ await runService("gateway", async (env) => {
   const { grpcAddress, httpAddress, bootstrapKey } = server;
   // A supervisor reads the key's file; the log must not hold it.
   if (bootstrapKey !== undefined && process.send === undefined) process.stdout.write(`first admin key, shown once: ${bootstrapKey}\n`);
-  return { ready: { address: grpcAddress, grpcAddress, httpAddress, metricsAddress: `${config.host}:${config.metricsPort}` }, [Symbol.asyncDispose]: () => server[Symbol.asyncDispose]() };
+  return { ready: { address: grpcAddress, grpcAddress, httpAddress }, [Symbol.asyncDispose]: () => server[Symbol.asyncDispose]() };
 });

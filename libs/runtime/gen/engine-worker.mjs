@@ -61,10 +61,13 @@ var REASONS = {
   SHARED_MEMORY_UNKNOWN: { code: "NOT_FOUND", retry: false, help: "Register the shared memory region first." },
   SHARED_MEMORY_UNUSABLE: { code: "INTERNAL", retry: false, help: "Create the shared memory object on the machine of the inference service, as large as registered, readable and writable for it." },
   REPLICA_UNAVAILABLE: { code: "UNAVAILABLE", retry: true, help: "No inference replica answers: call again shortly." },
+  MODEL_TOO_LARGE: { code: "RESOURCE_EXHAUSTED", retry: false, help: "The model does not fit into the replica's memory budget: raise SERVABLE_MEMORY_BUDGET, unpin models, or use a smaller one." },
+  MEMORY_BUDGET_FULL: { code: "RESOURCE_EXHAUSTED", retry: true, help: "Every model in memory is in use, pinned or was loaded a moment ago: call again shortly, raise SERVABLE_MEMORY_BUDGET, or add replicas." },
   // Ready-made tasks.
   TASK_NOT_DECLARED: { code: "FAILED_PRECONDITION", retry: false, help: "The model's servable.yaml declares another task, or the model has none: see the guide to ready-made tasks." },
   TASK_MANIFEST_INVALID: { code: "INVALID_ARGUMENT", retry: false, help: "Correct the field of servable.yaml that the message names." },
   TOKENIZER_INVALID: { code: "FAILED_PRECONDITION", retry: false, help: "The version's tokenizer.json cannot be used; the message says why." },
+  CONTEXT_TOO_LONG: { code: "INVALID_ARGUMENT", retry: false, help: "The text has more tokens than the model reads: send it in parts." },
   IMAGE_INVALID: { code: "INVALID_ARGUMENT", retry: false, help: "Send a whole picture as JPEG, PNG, WebP, GIF, TIFF, AVIF or BMP within the limits that the message names." },
   AUDIO_INVALID: { code: "INVALID_ARGUMENT", retry: false, help: "Send a whole WAV file (PCM or float) within the limits that the message names." },
   // Data sets and training.

@@ -6,3 +6,5 @@ export { startTelemetry, type Telemetry, type TelemetryOptions } from "./setup.t
 export { activeTraceparent, contextOf, withSpan } from "./span.ts";
 export { currentLogLevels, setLogLevels, type LogLevels } from "./log-levels.ts";
 export { setTraceSampling, type TraceSampling } from "./trace-sampling.ts";
+export { addMetricsSource, ownMetricsText, type MetricsSource } from "./metrics-sources.ts";
+export { type ForeignMetrics } from "./metrics-text.ts";

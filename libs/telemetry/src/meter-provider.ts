@@ -1,25 +1,23 @@
 import { PrometheusExporter } from "@opentelemetry/exporter-prometheus";
 import { resourceFromAttributes } from "@opentelemetry/resources";
 import { MeterProvider } from "@opentelemetry/sdk-metrics";
-import { startMetricsServer } from "./metrics-server.ts";
+import { metricsTextOf } from "./metrics-text.ts";
 
-/** Metrics that are served to Prometheus. */
-export interface ServedMetrics extends AsyncDisposable {
+/** Metrics that are collected for whoever asks. */
+export interface CollectedMetrics {
   readonly provider: MeterProvider;
-  /** Where they are served, "host:port". */
-  readonly address: string;
+  /** In Prometheus' text form. */
+  readonly text: () => Promise<string>;
+  shutdown(): Promise<void>;
 }
 
-/** A provider whose metrics are served over HTTP. @throws StatusError `PORT_IN_USE` */
-export async function serveMetrics(attributes: Record<string, string>, listen: { readonly host: string; readonly port: number }): Promise<ServedMetrics> {
+/** A provider whose metrics are told as text. */
+export function collectMetrics(attributes: Record<string, string>): CollectedMetrics {
+  // Used as a reader only: the server that it could start takes port 0 for "the default port".
   const exporter = new PrometheusExporter({ preventServerStart: true });
-  const provider = new MeterProvider({ resource: resourceFromAttributes(attributes), readers: [exporter] });
-  const server = await startMetricsServer(exporter, listen);
   return {
-    provider,
-    address: server.address,
-    [Symbol.asyncDispose]: async () => {
-      await Promise.allSettled([server[Symbol.asyncDispose](), exporter.shutdown()]);
-    },
+    provider: new MeterProvider({ resource: resourceFromAttributes(attributes), readers: [exporter] }),
+    text: () => metricsTextOf(exporter),
+    shutdown: () => exporter.shutdown(),
   };
 }

@@ -1,8 +1,9 @@
 import { once } from "node:events";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
-import type { PrometheusExporter } from "@opentelemetry/exporter-prometheus";
 import { StatusError } from "@servable/errors";
+
+const CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8";
 
 /** Where metrics are scraped. */
 export interface MetricsServer extends AsyncDisposable {
@@ -10,16 +11,17 @@ export interface MetricsServer extends AsyncDisposable {
   readonly address: string;
 }
 
-/**
- * Serves an exporter's metrics at `/metrics`. The exporter has a server of its own, which takes port 0 for "the default
- * port" and so cannot choose a free one.
- *
- * @throws StatusError `PORT_IN_USE`
- */
-export async function startMetricsServer(exporter: PrometheusExporter, { host, port }: { readonly host: string; readonly port: number }): Promise<MetricsServer> {
+/** Serves metrics at `/metrics`. @throws StatusError `PORT_IN_USE` */
+export async function startMetricsServer(text: () => Promise<string>, { host, port }: { readonly host: string; readonly port: number }): Promise<MetricsServer> {
   const server = createServer((request, response) => {
-    if (request.url?.split("?")[0] === "/metrics") exporter.getMetricsRequestHandler(request, response);
-    else response.writeHead(404).end("metrics are at /metrics\n");
+    if (request.url?.split("?")[0] !== "/metrics") {
+      response.writeHead(404).end("metrics are at /metrics\n");
+      return;
+    }
+    text().then(
+      (body) => response.writeHead(200, { "content-type": CONTENT_TYPE }).end(body),
+      () => response.writeHead(500).end("metrics cannot be collected now\n"),
+    );
   });
   server.listen(port, host);
   try {

@@ -1,7 +1,7 @@
 import { readEnv, type Env } from "@servable/config";
 import { StatusError, exitCodeOf } from "@servable/errors";
 import { createLogger } from "./logger.ts";
-import { startTelemetry } from "./setup.ts";
+import { startTelemetry, type TelemetryOptions } from "./setup.ts";
 
 /** A started service. */
 export interface RunningService extends AsyncDisposable {
@@ -13,20 +13,23 @@ export interface RunningService extends AsyncDisposable {
  * The life of a service process, the same for all: telemetry, start, "ready", wait for SIGTERM or SIGINT (or for the
  * supervisor to go), drain, exit code 0. A start that fails writes one line to stderr and exits with the code of its reason.
  */
-export async function runService(name: string, start: (env: Env) => Promise<RunningService>): Promise<void> {
+export async function runService(name: string, start: (env: Env) => Promise<RunningService>, { collectsMetrics = false }: Pick<TelemetryOptions, "collectsMetrics"> = {}): Promise<void> {
   const logger = createLogger(name);
   try {
     const env = readEnv(process.env);
     const metricsPort = env.optional("SERVABLE_METRICS_PORT");
-    await using _telemetry = await startTelemetry({
+    await using telemetry = await startTelemetry({
       service: name,
       env: process.env,
+      collectsMetrics,
       ...(metricsPort === undefined ? {} : { metrics: { host: env.string("SERVABLE_HOST", "127.0.0.1"), port: env.port("SERVABLE_METRICS_PORT", 8002) } }),
     });
     const stopped = stopRequested();
     await using service = await start(process.env);
-    logger.info({ event: "ready", ...service.ready });
-    process.send?.({ type: "ready", ...service.ready });
+    const { metricsAddress } = telemetry;
+    const ready = metricsAddress === undefined ? service.ready : { ...service.ready, metricsAddress };
+    logger.info({ event: "ready", ...ready });
+    process.send?.({ type: "ready", ...ready });
     const why = await stopped;
     logger.info({ event: "stopping", why });
   } catch (error) {

@@ -2,7 +2,9 @@ import { context, metrics, propagation, trace } from "@opentelemetry/api";
 import { AsyncLocalStorageContextManager } from "@opentelemetry/context-async-hooks";
 import { W3CTraceContextPropagator } from "@opentelemetry/core";
 import { readEnv, type Env } from "@servable/config";
-import type { ServedMetrics } from "./meter-provider.ts";
+import type { CollectedMetrics } from "./meter-provider.ts";
+import { startMetricsServer, type MetricsServer } from "./metrics-server.ts";
+import { foreignMetrics, setOwnMetrics } from "./metrics-sources.ts";
 
 /** How long the last spans may take at shutdown. */
 const FLUSH_MS = 3_000;
@@ -14,6 +16,8 @@ export interface TelemetryOptions {
   readonly env: Env;
   /** Serves Prometheus metrics there (port 0 = any); absent = none. */
   readonly metrics?: { readonly host: string; readonly port: number };
+  /** Collects metrics although nobody scrapes this process: somebody asks it by a call. */
+  readonly collectsMetrics?: boolean;
 }
 
 /** A running telemetry set-up. */
@@ -46,18 +50,22 @@ export async function startTelemetry(options: TelemetryOptions): Promise<Telemet
     trace.setGlobalTracerProvider(provider);
     shutdownTraces = () => provider.shutdown();
   }
-  let served: ServedMetrics | undefined;
-  if (options.metrics !== undefined) {
-    const { serveMetrics } = await import("./meter-provider.ts");
-    served = await serveMetrics(attributes, options.metrics);
-    metrics.setGlobalMeterProvider(served.provider);
+  let collected: CollectedMetrics | undefined;
+  let server: MetricsServer | undefined;
+  if (options.metrics !== undefined || options.collectsMetrics === true) {
+    const [{ collectMetrics }, { mergeMetrics }] = await Promise.all([import("./meter-provider.ts"), import("./metrics-text.ts")]);
+    collected = collectMetrics(attributes);
+    metrics.setGlobalMeterProvider(collected.provider);
+    const { text } = collected;
+    setOwnMetrics(text);
+    if (options.metrics !== undefined) server = await startMetricsServer(async () => mergeMetrics(await text(), await foreignMetrics()), options.metrics);
   }
   return {
-    metricsAddress: served?.address,
+    metricsAddress: server?.address,
     [Symbol.asyncDispose]: async () => {
       // A collector that does not answer must not keep a service from ending.
       const bound = new Promise<void>((resolve) => setTimeout(resolve, FLUSH_MS).unref());
-      await Promise.race([Promise.allSettled([shutdownTraces?.(), served?.[Symbol.asyncDispose]()]), bound]);
+      await Promise.race([Promise.allSettled([shutdownTraces?.(), server?.[Symbol.asyncDispose](), collected?.shutdown()]), bound]);
     },
   };
 }

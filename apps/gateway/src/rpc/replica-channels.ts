@@ -1,4 +1,5 @@
 import type { DescMethod } from "@bufbuild/protobuf";
+import { ReplicaService } from "@servable/contracts/inference/v1/replica";
 import { TasksService } from "@servable/contracts/inference/v1/tasks";
 import { GRPCInferenceService } from "@servable/contracts/open-inference/grpc_service";
 import { StatusError } from "@servable/errors";
@@ -12,7 +13,9 @@ export interface ReplicaChannels extends ReplicaClient, Disposable {
   retain(addresses: ReadonlySet<string>, isBusy: (address: string) => boolean): void;
 }
 
-const PATHS = new Map<string, string>([...GRPCInferenceService.methods, ...TasksService.methods].map((method: DescMethod) => [method.name, methodPath(method)]));
+/** What replicas serve; no two of these services have a method of the same name. */
+const SERVED = [GRPCInferenceService, ReplicaService, TasksService];
+const PATHS = new Map<string, string>(SERVED.flatMap(({ methods }) => methods).map((method: DescMethod) => [method.name, methodPath(method)]));
 
 /** What carries calls to replicas. See docs/adr/0015-lean-channel-for-the-hop.md. */
 export const REPLICA_TRANSPORTS = { lean: createLeanChannel, "grpc-js": createChannel } as const;

@@ -3,6 +3,7 @@ import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { requireRole } from "@servable/auth";
 import { ReplicaService, type LoadedModelSchema, type ReplicaStatusSchema } from "@servable/contracts/inference/v1/replica";
 import { implement, type ServiceRegistration } from "@servable/grpc";
+import { ownMetricsText } from "@servable/telemetry";
 import type { LoadedModel } from "../domain/loaded-model.ts";
 import type { ModelRepository } from "../domain/model-repository.ts";
 import type { Residency } from "../domain/residency.ts";
@@ -45,6 +46,10 @@ export function replicaService({ repository, residency, replicaId, startTimeMs, 
     listReplicaStatuses(_request, { identity }) {
       requireRole(identity, "admin");
       return { replicas: [status()] };
+    },
+    async getReplicaMetrics(_request, { identity }) {
+      requireRole(identity, "admin");
+      return { replicaId, text: await ownMetricsText() };
     },
   });
 }

@@ -12,6 +12,47 @@ import type { Timestamp } from "@bufbuild/protobuf/wkt";
 export declare const file_servable_inference_v1_replica: GenFile;
 
 /**
+ * Asks for a replica's metrics.
+ *
+ * @generated from message servable.inference.v1.GetReplicaMetricsRequest
+ */
+export declare type GetReplicaMetricsRequest = Message<"servable.inference.v1.GetReplicaMetricsRequest"> & {
+};
+
+/**
+ * Describes the message servable.inference.v1.GetReplicaMetricsRequest.
+ * Use `create(GetReplicaMetricsRequestSchema)` to create a new message.
+ */
+export declare const GetReplicaMetricsRequestSchema: GenMessage<GetReplicaMetricsRequest>;
+
+/**
+ * Metrics of one replica.
+ *
+ * @generated from message servable.inference.v1.ReplicaMetrics
+ */
+export declare type ReplicaMetrics = Message<"servable.inference.v1.ReplicaMetrics"> & {
+  /**
+   * The id under which it holds its lease.
+   *
+   * @generated from field: string replica_id = 1;
+   */
+  replicaId: string;
+
+  /**
+   * The metrics in Prometheus' text form; empty when the process collects none.
+   *
+   * @generated from field: string text = 2;
+   */
+  text: string;
+};
+
+/**
+ * Describes the message servable.inference.v1.ReplicaMetrics.
+ * Use `create(ReplicaMetricsSchema)` to create a new message.
+ */
+export declare const ReplicaMetricsSchema: GenMessage<ReplicaMetrics>;
+
+/**
  * Asks for the state of all replicas.
  *
  * @generated from message servable.inference.v1.ListReplicaStatusesRequest
@@ -335,6 +376,16 @@ export declare const ReplicaService: GenService<{
     methodKind: "unary";
     input: typeof ListReplicaStatusesRequestSchema;
     output: typeof ListReplicaStatusesResponseSchema;
+  },
+  /**
+   * Reads the replica's metrics. Gateways tell them beside their own, so that one endpoint shows the installation.
+   *
+   * @generated from rpc servable.inference.v1.ReplicaService.GetReplicaMetrics
+   */
+  getReplicaMetrics: {
+    methodKind: "unary";
+    input: typeof GetReplicaMetricsRequestSchema;
+    output: typeof ReplicaMetricsSchema;
   },
 }>;
 
