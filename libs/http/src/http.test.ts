@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { createServer } from "node:net";
+import { connect, createServer } from "node:net";
 import { after, before, describe, it } from "node:test";
 import { gzipSync } from "node:zlib";
 import { StatusError } from "@servable/errors";
@@ -7,14 +7,22 @@ import { parseJson, startHttpServer, type HttpServer } from "./index.ts";
 
 describe("HTTP server", () => {
   let server: HttpServer;
+  let holding = 0;
+  const released = Promise.withResolvers<void>();
   before(async () => {
     server = await startHttpServer({
       host: "127.0.0.1",
       port: 0,
       portVariable: "SERVABLE_HTTP_PORT",
       bodyBytesMax: 1000,
+      heldBytesMax: 2500,
       routes: (app) => {
         app.post("/echo", async (request) => ({ got: parseJson(request.body as Buffer | undefined) ?? null }));
+        app.post("/hold", async (request) => {
+          holding++;
+          await released.promise;
+          return { bytes: (request.body as Buffer).length };
+        });
         app.get("/missing", async () => {
           throw new StatusError("MODEL_NOT_FOUND", "no such model", { metadata: { model: "m" } });
         });
@@ -67,6 +75,49 @@ describe("HTTP server", () => {
     for (const type of ["x", "multipart/form-data", "application/json; charset=utf-16", ""]) {
       assert.deepEqual(await (await call("/echo", { method: "POST", body: new Blob(['{"a":1}']), headers: { "content-type": type } })).json(), { got: { a: 1 } }, type);
     }
+  });
+
+  it("refuses a body that no longer fits beside those in flight, and takes it when they have gone", async () => {
+    const held = [1, 2].map(() => call("/hold", { method: "POST", body: "x".repeat(1_000) }));
+    while (holding < 2) await new Promise((resolve) => setImmediate(resolve));
+
+    const refused = await call("/echo", { method: "POST", body: `"${"x".repeat(900)}"` });
+    assert.equal(refused.status, 503);
+    assert.equal(await reasonOf(refused), "QUEUE_FULL");
+
+    released.resolve();
+    assert.deepEqual(await Promise.all(held.map(async (each) => (await each).json())), [{ bytes: 1_000 }, { bytes: 1_000 }]);
+    assert.equal((await call("/echo", { method: "POST", body: `"${"x".repeat(900)}"` })).status, 200);
+  });
+
+  const unreadable = [
+    { what: "a hundred thousand headers", bytes: `GET / HTTP/1.1\r\nhost: x\r\n${"a: b\r\n".repeat(100_000)}\r\n`, status: 431 },
+    { what: "a header of ten megabytes", bytes: `GET / HTTP/1.1\r\nhost: x\r\na: ${"b".repeat(10_000_000)}\r\n\r\n`, status: 431 },
+    { what: "bytes that are no HTTP", bytes: "\xff".repeat(1_000), status: 400 },
+    { what: "a chunk of more bytes than there are", bytes: "POST /echo HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\nffffffffffffffffff\r\nx", status: 400 },
+    { what: "two lengths", bytes: "POST /echo HTTP/1.1\r\nhost: x\r\ncontent-length: 5\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n", status: 400 },
+    { what: "a length beyond the limit", bytes: "POST /echo HTTP/1.1\r\nhost: x\r\ncontent-length: 99999999999\r\n\r\nx", status: 413 },
+  ];
+  for (const { what, bytes, status } of unreadable) {
+    it(`answers ${what} with ${status}`, async () => {
+      const socket = connect(Number(server.address.split(":").at(-1)), "127.0.0.1");
+      socket.end(Buffer.from(bytes, "latin1"));
+      const parts: Buffer[] = [];
+      for await (const part of socket) parts.push(part as Buffer);
+
+      assert.match(Buffer.concat(parts).toString(), new RegExp(`^HTTP/1\\.1 ${status} `));
+    });
+  }
+
+  it("goes on serving when callers leave in the middle of a body", async () => {
+    for (let count = 0; count < 50; count++) {
+      const socket = connect(Number(server.address.split(":").at(-1)), "127.0.0.1");
+      socket.write("POST /echo HTTP/1.1\r\nhost: x\r\ncontent-length: 900\r\n\r\n".padEnd(600, "x"));
+      await new Promise((resolve) => socket.once("connect", resolve));
+      socket.destroy();
+    }
+
+    assert.deepEqual(await (await call("/echo", { method: "POST", body: `"${"x".repeat(900)}"` })).json(), { got: "x".repeat(900) });
   });
 
   it("names the variable when the port is taken", async () => {

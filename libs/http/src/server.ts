@@ -1,12 +1,21 @@
 import { randomUUID } from "node:crypto";
+import type { IncomingMessage } from "node:http";
 import { createGunzip, createInflate } from "node:zlib";
 import { SpanKind, SpanStatusCode, context, propagation, trace, type Span } from "@opentelemetry/api";
 import { StatusError, httpStatusOf } from "@servable/errors";
 import type { Logger } from "@servable/telemetry";
 import { fastify, type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
+import { createBodyMemory } from "./body-memory.ts";
+import { parserFailure, refuseConnection } from "./linger.ts";
 
 /** Largest body taken unless told otherwise: Triton's default. */
 export const BODY_BYTES_MAX = 64 * 1024 * 1024;
+/** Bodies that may be held at once, as a multiple of the largest one. */
+const HELD_BODIES_MAX = 16;
+/** How long a request may take to arrive. */
+const REQUEST_MS_MAX = 300_000;
+/** How long a caller may take no byte of an answer. */
+const ANSWER_STALL_MS_MAX = 60_000;
 
 /** What a server serves and under which rules. */
 export interface HttpServerOptions {
@@ -17,6 +26,8 @@ export interface HttpServerOptions {
   readonly portVariable: string;
   /** Largest body taken, after decompression too. @default 64 MiB */
   readonly bodyBytesMax?: number;
+  /** Bytes of all bodies that are held at once, requests and answers together. @default 16 times bodyBytesMax */
+  readonly heldBytesMax?: number;
   /** Registers routes. Bodies arrive as bytes whatever their content type, since stock clients send none. */
   readonly routes: (app: FastifyInstance) => void;
   /** The body of an error answer. @default the form of `errorBody` */
@@ -54,8 +65,13 @@ export function errorBody(error: StatusError): { error: { message: string; reaso
  */
 export async function startHttpServer(options: HttpServerOptions): Promise<HttpServer> {
   const { host, port, portVariable, bodyBytesMax = BODY_BYTES_MAX } = options;
+  const memory = createBodyMemory({ bodyBytesMax, heldBytesMax: options.heldBytesMax ?? HELD_BODIES_MAX * bodyBytesMax });
   const app = fastify({
-    bodyLimit: bodyBytesMax,
+    requestTimeout: REQUEST_MS_MAX,
+    clientErrorHandler: (error, socket) => {
+      const { status, label, message } = parserFailure(error.code);
+      refuseConnection(socket, status, label, JSON.stringify({ error: message }));
+    },
     requestIdHeader: "x-request-id",
     genReqId: () => randomUUID(),
     // Idle keep-alive connections must not hold up a shutdown.
@@ -64,8 +80,9 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
   });
   app.decorateRequest("bodyType", "");
   app.removeAllContentTypeParsers();
-  app.addContentTypeParser("*", { parseAs: "buffer" }, (_request, body, done) => done(null, body));
+  app.addContentTypeParser("*", (request: FastifyRequest, payload: IncomingMessage) => memory.read(request, payload));
   app.addHook("preParsing", async (request, reply, payload) => {
+    memory.open(request, reply);
     // Only the paths say what a body is; a content type that is none must not keep a body from being read.
     request.bodyType = request.headers["content-type"] ?? "";
     delete request.headers["content-type"];
@@ -73,7 +90,7 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
     if (encoding === undefined || encoding === "identity") return payload;
     const decoder = encoding === "gzip" ? createGunzip() : encoding === "deflate" ? createInflate() : undefined;
     if (decoder === undefined) throw new StatusError("FIELD_INVALID", `content-encoding "${encoding}" is not served: use gzip or deflate`);
-    // fastify compares content-length with what it reads; after decompression only the limit counts.
+    // The length on the wire is not that of the body: only the limit counts.
     delete request.headers["content-length"];
     request.headers["transfer-encoding"] = "chunked";
     payload.on("error", (error) => decoder.destroy(error));
@@ -97,8 +114,15 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
     request.span.end();
     options.onRequestEnd?.(request, reply);
   });
+  app.addHook("onSend", async (request, reply, payload) => {
+    if (typeof payload !== "string" && !(payload instanceof Uint8Array)) return payload;
+    memory.answer(request, payload.length);
+    // A caller who does not read must not keep the answer here for ever.
+    reply.raw.setTimeout(ANSWER_STALL_MS_MAX, () => reply.raw.destroy());
+    return payload;
+  });
   app.setErrorHandler((error, request, reply) => {
-    const failure = fromHttpError(error, bodyBytesMax);
+    const failure = fromHttpError(error);
     if (failure.reason === "INTERNAL") options.logger?.error({ event: "request_failed", url: request.url, request_id: request.id, err: failure.cause ?? error });
     const body = (options.errorBody ?? errorBody)(failure, request);
     if (failure.code === "UNAUTHENTICATED") void reply.header("www-authenticate", "Bearer");
@@ -121,10 +145,9 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
   return { address: `${host}:${bound?.port ?? port}`, [Symbol.asyncDispose]: () => app.close() };
 }
 
-function fromHttpError(error: unknown, bodyBytesMax: number): StatusError {
+function fromHttpError(error: unknown): StatusError {
   const { code, statusCode } = error as { code?: string; statusCode?: number };
   if (error instanceof StatusError) return error;
-  if (code === "FST_ERR_CTP_BODY_TOO_LARGE") return new StatusError("MESSAGE_TOO_LARGE", `request JSON size, tensors included, exceeds the maximum allowed input size. At most ${bodyBytesMax} bytes are taken: send less`);
   if (code === "Z_DATA_ERROR" || code === "Z_BUF_ERROR") return new StatusError("MESSAGE_MALFORMED", "the compressed body cannot be read: check content-encoding", { cause: error });
   if (statusCode !== undefined && statusCode >= 400 && statusCode < 500 && error instanceof Error) return new StatusError("MESSAGE_MALFORMED", error.message, { cause: error });
   return StatusError.from(error);
