@@ -57,6 +57,10 @@ export interface GatewayServer extends AsyncDisposable {
 /** Paths and methods that probes call without a key. */
 const OPEN_PATHS: ReadonlySet<string> = new Set(["/healthz", "/readyz", "/v2/health/live", "/v2/health/ready"]);
 const OPEN_METHODS: ReadonlySet<string> = new Set(["/inference.GRPCInferenceService/ServerLive", "/inference.GRPCInferenceService/ServerReady"]);
+/** Calls that one connection may have open: a flood of calls must not take the place of everyone else's. */
+const CALLS_PER_CONNECTION_MAX = 1_024;
+/** Requests of the largest size that may be worked on at once over gRPC. */
+const HELD_REQUESTS_MAX = 16;
 /** Who calls when keys are switched off. */
 const OPEN_IDENTITY: Identity = { project: DEFAULT_PROJECT, principal: "local", role: "admin" };
 
@@ -146,6 +150,8 @@ export async function startServer(config: GatewayConfig, { logger = createLogger
       proxies: controlProxies(registry, training),
       authenticate: grpcAuthentication(verify),
       receiveBytesMax: config.messageBytesMax,
+      callsPerConnectionMax: CALLS_PER_CONNECTION_MAX,
+      heldBytesMax: HELD_REQUESTS_MAX * config.messageBytesMax,
       onCallEnd: ({ method, code, durationMs }) => events.callEnded({ protocol: "grpc", route: method, outcome: code, durationMs }),
       logger,
     }),

@@ -9,6 +9,7 @@ import { StatusError } from "@servable/errors";
 import type { Logger } from "@servable/telemetry";
 import { ServedCallContext, abortError, type CallContext, type CallSource, type OwnedContext } from "./call-context.ts";
 import { asBuffer, metadataFrom } from "./grpc-js-channel.ts";
+import type { MessageMemory } from "./message-memory.ts";
 import { methodPath, type UntypedMethod } from "./service.ts";
 import { toGrpcStatus } from "./status.ts";
 import { startServerSpan, type HeaderGetter } from "./tracing.ts";
@@ -27,6 +28,8 @@ export interface CallPolicy {
   /** Verifies the caller; throws to refuse. */
   readonly authenticate: ((header: HeaderGetter, method: string) => Identity | undefined | Promise<Identity | undefined>) | undefined;
   readonly onCallEnd: ((call: EndedCall) => void) | undefined;
+  /** Bounds the requests that are worked on at once, by their bytes. */
+  readonly memory: MessageMemory | undefined;
   readonly logger: Logger | undefined;
 }
 
@@ -104,10 +107,16 @@ function unary(method: UntypedMethod, policy: CallPolicy): UntypedHandleCall {
   const path = methodPath(method.desc);
   return (call: ServerUnaryCall<Buffer, Buffer>, done: sendUnaryData<Buffer>) => {
     void runCall(contextOf(call, path), policy, async (context) => {
-      const answer = await answerUnary(method, call.request, context);
-      context.flushHeaders();
-      context.finish();
-      done(null, answer, trailersOf(context));
+      const bytes = call.request.length;
+      policy.memory?.take(bytes);
+      try {
+        const answer = await answerUnary(method, call.request, context);
+        context.flushHeaders();
+        context.finish();
+        done(null, answer, trailersOf(context));
+      } finally {
+        policy.memory?.give(bytes);
+      }
     }).then((failure) => failure && done(toGrpcStatus(failure)));
   };
 }

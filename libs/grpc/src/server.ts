@@ -10,6 +10,7 @@ import { asBuffer, identity, transportOptions } from "./grpc-js-channel.ts";
 import { handlerOf, type CallPolicy, type EndedCall } from "./handlers.ts";
 import { createHealth, type HealthState } from "./health.ts";
 import { proxyHandlers, type ProxyRegistration } from "./proxy.ts";
+import { createMessageMemory } from "./message-memory.ts";
 import { createReflection } from "./reflection.ts";
 import { methodPath, type ServiceRegistration } from "./service.ts";
 import { raiseWindows } from "./server-windows.ts";
@@ -26,6 +27,10 @@ export interface GrpcServerOptions {
   readonly authenticate?: (header: HeaderGetter, method: string) => Identity | undefined | Promise<Identity | undefined>;
   /** Largest request taken. @default 64 MiB */
   readonly receiveBytesMax?: number;
+  /** Calls that one connection may have open, for servers that strangers reach. Absent = any number. */
+  readonly callsPerConnectionMax?: number;
+  /** Bytes of all requests that are worked on at once. Absent = any number. */
+  readonly heldBytesMax?: number;
   /** How long calls in flight may go on at shutdown. @default 5000 */
   readonly drainMs?: number;
   /** The variable that PORT_IN_USE names. @default "SERVABLE_LISTEN" */
@@ -55,10 +60,13 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcS
   const served = [...services.map(({ desc }) => desc), ...proxies.map(({ desc }) => desc)];
   const health = createHealth(served.map(({ typeName }) => typeName));
   const open = [health.registration, ...createReflection([...served, health.registration.desc])];
-  const policy: CallPolicy = { authenticate: options.authenticate, onCallEnd: options.onCallEnd, logger: options.logger };
-  const openPolicy: CallPolicy = { authenticate: undefined, onCallEnd: undefined, logger: options.logger };
+  const policy: CallPolicy = { authenticate: options.authenticate, onCallEnd: options.onCallEnd, memory: options.heldBytesMax === undefined ? undefined : createMessageMemory(options.heldBytesMax), logger: options.logger };
+  const openPolicy: CallPolicy = { authenticate: undefined, onCallEnd: undefined, memory: undefined, logger: options.logger };
 
-  const server = new Server(transportOptions(options.receiveBytesMax));
+  const server = new Server({
+    ...transportOptions(options.receiveBytesMax),
+    ...(options.callsPerConnectionMax === undefined ? {} : { "grpc.max_concurrent_streams": options.callsPerConnectionMax }),
+  });
   if (!raiseWindows(server)) options.logger?.warn({ event: "grpc_windows_default", help: "this version of grpc-js keeps HTTP/2 windows of 64 KiB: large tensors come slower" });
   if (options.unaryDoor !== "grpc-js") {
     const receiveBytesMax = options.receiveBytesMax ?? MESSAGE_BYTES_MAX;

@@ -71,6 +71,8 @@ export function statusErrorOf(code: number, message: string, details: Uint8Array
   if (info !== undefined && info.reason in REASONS) {
     return new StatusError(info.reason as Reason, message, { metadata: info.metadata, code: name, cause });
   }
+  // grpc-js tells addresses and stages with it.
+  if (name === "DEADLINE_EXCEEDED") return new StatusError("DEADLINE_EXCEEDED", "the call took longer than its deadline allows", { cause: cause ?? message });
   if (name === "UNAVAILABLE" && /connection|ECONN|ENOENT|resolution|GOAWAY|transport|drop/i.test(message)) {
     return unreachable(cause ?? message);
   }

@@ -64,14 +64,19 @@ function serve({ method, policy }: DoorMethod, stream: ServerHttp2Stream, header
     request = message;
   });
   call.start(() => context.cancel());
+  let heldBytes = 0;
   stream.on("data", (chunk: Buffer) => {
     if (call.ended) return;
     try {
+      policy.memory?.take(chunk.length);
+      heldBytes += chunk.length;
       reader.push(chunk);
     } catch (error) {
       call.refuse(StatusError.from(error));
     }
   });
+  // Not before a slow reader has taken the answer.
+  stream.on("close", () => policy.memory?.give(heldBytes));
   stream.on("end", () => {
     if (call.ended) return;
     const message = request;
@@ -79,6 +84,9 @@ function serve({ method, policy }: DoorMethod, stream: ServerHttp2Stream, header
     void runCall(context, policy, async () => {
       const answer = await answerUnary(method, message, context);
       context.finish();
+      if (call.ended) return;
+      policy.memory?.add(answer.length);
+      heldBytes += answer.length;
       call.answer(answer, context);
     }).then((failure) => failure && call.refuse(failure));
   });

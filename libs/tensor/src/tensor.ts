@@ -75,17 +75,24 @@ export function tensorOf(datatype: Datatype, shape: readonly number[], values: r
   const range = INTEGER_RANGE[datatype];
   const array =
     range === undefined
-      ? floatArray(datatype, values.map((value, index) => toNumber(value, `${name}[${index}]`)))
+      ? floatArray(datatype, values.map((value, index) => toNumber(value, `${name}[${index}]`)), name)
       : integerArray(datatype, values.map((value, index) => toInteger(value, range, datatype, `${name}[${index}]`)));
   return { datatype, shape, data: new Uint8Array(array.buffer, array.byteOffset, array.byteLength) };
 }
 
-function floatArray(datatype: Datatype, values: number[]): Float16Array<ArrayBuffer> | Float32Array<ArrayBuffer> | Float64Array<ArrayBuffer> | Uint16Array<ArrayBuffer> {
+function floatArray(datatype: Datatype, values: number[], name: string): Float16Array<ArrayBuffer> | Float32Array<ArrayBuffer> | Float64Array<ArrayBuffer> | Uint16Array<ArrayBuffer> {
   if (datatype === "FP64") return Float64Array.from(values);
-  if (datatype === "FP16") return Float16Array.from(values);
-  const single = Float32Array.from(values);
+  if (datatype === "FP16") return checkOverflow(Float16Array.from(values), values, datatype, name);
+  const single = checkOverflow(Float32Array.from(values), values, datatype, name);
   // BF16 is the upper half of FP32, as the stock client writes it.
   return datatype === "BF16" ? Uint16Array.from(new Uint32Array(single.buffer), (bits) => bits >>> 16) : single;
+}
+
+/** A finite number must stay one. */
+function checkOverflow<Numbers extends Float16Array<ArrayBuffer> | Float32Array<ArrayBuffer>>(stored: Numbers, values: readonly number[], datatype: Datatype, name: string): Numbers {
+  const index = stored.findIndex((value: number, at: number) => !Number.isFinite(value) && Number.isFinite(values[at]));
+  if (index !== -1) throw new StatusError("VALUE_OUT_OF_RANGE", `${name}[${index}]: ${values[index]} does not fit ${datatype}`);
+  return stored;
 }
 
 function integerArray(datatype: Datatype, values: bigint[]): { buffer: ArrayBuffer; byteOffset: number; byteLength: number } {

@@ -121,8 +121,13 @@ function datatypeOf(value: unknown, name: string): Datatype {
 /** Elements beyond this have no name in 64 bits. */
 const ELEMENTS_IN_64_BITS = 2n ** 63n - 1n;
 
+/** Dimensions of a tensor; the product of a million of them would take minutes to be refused. */
+const RANK_MAX = 128;
+
 function shapeOf(value: unknown, datatype: Datatype, name: string): number[] {
-  const shape = listOf(value, `input '${name}': shape`).map((dimension) => {
+  const dimensions = listOf(value, `input '${name}': shape`);
+  if (dimensions.length > RANK_MAX) throw new StatusError("SHAPE_MISMATCH", `input '${name}': shape has ${dimensions.length} dimensions, at most ${RANK_MAX} are taken`, { metadata: { input: name } });
+  const shape = dimensions.map((dimension) => {
     if ((typeof dimension === "number" && Number.isSafeInteger(dimension) && dimension >= 0) || (typeof dimension === "bigint" && dimension >= 0n)) return BigInt(dimension);
     throw new StatusError("SHAPE_MISMATCH", `input '${name}': Unable to parse 'shape': attempt to access JSON non-unsigned-integer as unsigned-integer`, { metadata: { input: name } });
   });

@@ -11,6 +11,10 @@ describe("JSON text", () => {
     assert.deepEqual(value, { a: [9007199254740993n, -9223372036854775808n, 1.2345678901234567, 7, 1e20, "12345678901234567890"] });
   });
 
+  it("reads a number of a million digits as any other that is too large", () => {
+    assert.deepEqual(parseLossless(Buffer.from(`[${"9".repeat(1_000_000)}, 1]`)), [Infinity, 1]);
+  });
+
   const written: { datatype: Datatype; values: unknown[]; want: string }[] = [
     { datatype: "FP32", values: [0.1, 1 / 3, 16777216, -0, NaN, Infinity, -Infinity], want: "0.1,0.33333334,16777216,-0.0,null,1e999,-1e999" },
     { datatype: "FP64", values: [0.1, 1e300], want: "0.1,1e+300" },

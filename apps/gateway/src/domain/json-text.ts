@@ -8,6 +8,9 @@ import { checkNesting } from "./json-scan.ts";
 /** JSON.parse's reviver gets the text of each number (ECMAScript "JSON.parse source text access"). */
 type Reviver = (key: string, value: unknown, context: { source?: string }) => unknown;
 
+/** Digits of the longest 64-bit integer, with its sign. Reading millions of digits takes seconds, and no datatype holds them. */
+const INTEGER_DIGITS_MAX = 20;
+
 /** Parses JSON; whole numbers that a double cannot hold become bigint. @throws StatusError `JSON_MALFORMED` */
 export function parseLossless(body: Uint8Array): unknown {
   checkNesting(body);
@@ -16,7 +19,7 @@ export function parseLossless(body: Uint8Array): unknown {
     // The reviver costs as much as the parsing itself: only texts with long numbers pay.
     if (!/\d{16}/.test(text)) return JSON.parse(text);
     return (JSON.parse as (text: string, reviver: Reviver) => unknown)(text, (_, value, { source }) =>
-      typeof value === "number" && !Number.isSafeInteger(value) && source !== undefined && /^-?\d+$/.test(source) ? BigInt(source) : value,
+      typeof value === "number" && !Number.isSafeInteger(value) && source !== undefined && source.length <= INTEGER_DIGITS_MAX && /^-?\d+$/.test(source) ? BigInt(source) : value,
     );
   } catch (error) {
     throw new StatusError("JSON_MALFORMED", `the body is no valid JSON: ${(error as Error).message}`, { cause: error });
