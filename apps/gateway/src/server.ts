@@ -9,6 +9,7 @@ import { DEFAULT_PROJECT, bootstrap } from "./bootstrap.ts";
 import { allowsSharedMemory, type GatewayConfig } from "./config.ts";
 import { createAuthenticator, secretOf } from "./domain/authenticator.ts";
 import { createBroadcast } from "./domain/broadcast.ts";
+import { createExplain } from "./domain/explain.ts";
 import { createGenerate } from "./domain/generate.ts";
 import { createInference, type InferenceDeps } from "./domain/inference.ts";
 import { createLoadBalancer } from "./domain/load-balancing.ts";
@@ -23,6 +24,7 @@ import { createSharedMemoryRegions, withRegisteredRegions, type RegisteredRegion
 import { createTaskCalls } from "./domain/task-calls.ts";
 import { createUsageRecorder } from "./domain/usage-recorder.ts";
 import { createEvents, type GatewayEvents } from "./events.ts";
+import { explainRoutes } from "./http/explain.ts";
 import { generateRoutes } from "./http/generate.ts";
 import { addAuthentication, verifierOf, type Verify } from "./http/http-caller.ts";
 import { modelRepositoryRoutes } from "./http/model-repository.ts";
@@ -35,6 +37,7 @@ import { sharedMemoryRoutes } from "./http/shared-memory.ts";
 import { taskRoutes } from "./http/tasks.ts";
 import { billingService } from "./rpc/billing-service.ts";
 import { controlProxies } from "./rpc/control-proxies.ts";
+import { explanationProxy } from "./rpc/explanation-proxy.ts";
 import { iamService } from "./rpc/iam-service.ts";
 import { inferenceProxy, modelRepositoryAlias } from "./rpc/inference-proxy.ts";
 import { createReplicaChannels } from "./rpc/replica-channels.ts";
@@ -122,6 +125,7 @@ export async function startServer(config: GatewayConfig, { logger = createLogger
   stack.use(addMetricsSource(() => replicaMetrics(router, replicas)));
   const inference = createInference(deps);
   const taskCalls = createTaskCalls(deps, inference);
+  const explain = createExplain(deps, inference);
   const broadcast = createBroadcast({ router, replicas });
   const settings = createServiceSettings(broadcast, { setTraceSampling, setLogLevels });
   const regions = createSharedMemoryRegions(broadcast, registeredRegions, sharedMemory);
@@ -139,6 +143,7 @@ export async function startServer(config: GatewayConfig, { logger = createLogger
       predictRoutes(app, { router, predict: createPredict(deps, inference) });
       taskRoutes(app, taskCalls);
       openAiRoutes(app, taskCalls);
+      explainRoutes(app, explain);
       resourceRoutes(app, router);
     }),
   );
@@ -146,7 +151,7 @@ export async function startServer(config: GatewayConfig, { logger = createLogger
     await startGrpcServer({
       address: `${config.host}:${config.grpcPort}`,
       portVariable: "SERVABLE_GRPC_PORT",
-      services: [inferenceProxy(protocol), tasksProxy(taskCalls), modelRepositoryAlias(protocol), iamService({ projects, keys, authenticator, now }), billingService(usageStore, usage)],
+      services: [inferenceProxy(protocol), tasksProxy(taskCalls), explanationProxy(explain), modelRepositoryAlias(protocol), iamService({ projects, keys, authenticator, now }), billingService(usageStore, usage)],
       proxies: controlProxies(registry, training),
       authenticate: grpcAuthentication(verify),
       receiveBytesMax: config.messageBytesMax,

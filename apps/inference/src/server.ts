@@ -9,6 +9,8 @@ import { createLogger } from "@servable/telemetry";
 import { createArtifactCache } from "./artifact-cache.ts";
 import type { InferenceConfig } from "./config.ts";
 import { executorFactory } from "./domain/create-executor.ts";
+import { createExplainer } from "./domain/explain/explainer.ts";
+import { GradientEngines } from "./domain/explain/gradient-engines.ts";
 import { MemoryBudget } from "./domain/memory-budget.ts";
 import { ModelRepository } from "./domain/model-repository.ts";
 import { RegistryFollower } from "./domain/registry-follower.ts";
@@ -20,6 +22,7 @@ import { SharedMemory } from "./domain/shared-memory.ts";
 import { TraceSettings } from "./domain/trace-settings.ts";
 import { observeModels, recordCall, recordEngineCrash, recordImageCrash, recordInference } from "./events.ts";
 import { privateBytesOf } from "./process-memory.ts";
+import { explanationService } from "./rpc/explanation-service.ts";
 import { grpcInferenceService } from "./rpc/grpc-inference-service.ts";
 import { replicaService } from "./rpc/replica-service.ts";
 import { tasksService } from "./rpc/tasks-service.ts";
@@ -76,6 +79,8 @@ export async function startServer(config: InferenceConfig): Promise<InferenceSer
     },
   });
   const taskModels = createTaskModels(repository);
+  const gradients = new GradientEngines({ startEngine: startEngineProcess, intraOpThreads: config.intraOpThreads, runMsMax: config.runMsMax });
+  const explainer = createExplainer(gradients);
   observeModels(() => repository.all());
   const control = new RepositoryControl(deployments, models, repository);
   const startTimeMs = Date.now();
@@ -84,9 +89,10 @@ export async function startServer(config: InferenceConfig): Promise<InferenceSer
   const server = await startGrpcServer({
     address: config.listen,
     services: [
-      grpcInferenceService({ repository, control, sharedMemory, traces, serverName: config.serverName, serverVersion: VERSION }),
       tasksService(createTasks({ images, resolve: taskModels }), taskModels),
       replicaService({ repository, residency, replicaId: config.replicaId, startTimeMs, registryConnected: () => isConnected(), draining: () => isDraining() }),
+      grpcInferenceService({ repository, control, sharedMemory, explainer, traces, serverName: config.serverName, serverVersion: VERSION }),
+      explanationService({ repository, explainer }),
     ],
     authenticate: internalAuthenticator(config.internalToken),
     receiveBytesMax: config.messageBytesMax,
@@ -112,6 +118,7 @@ export async function startServer(config: InferenceConfig): Promise<InferenceSer
       await follower[Symbol.asyncDispose]();
       await server[Symbol.asyncDispose]();
       await images[Symbol.asyncDispose]();
+      await gradients[Symbol.asyncDispose]();
       await repository.close();
       sharedMemory[Symbol.dispose]();
       channel.close();

@@ -2,6 +2,7 @@ import { Access } from "./access.ts";
 import { Connection, type ConnectionOptions } from "./connection.ts";
 import { Datasets } from "./datasets.ts";
 import { Deployments } from "./deployments.ts";
+import { Explanations } from "./explanations.ts";
 import { Inference } from "./inference.ts";
 import { Models } from "./models.ts";
 import { Tasks } from "./tasks.ts";
@@ -22,6 +23,7 @@ export class ServableClient implements Disposable {
   readonly training: Training;
   readonly inference: Inference;
   readonly tasks: Tasks;
+  readonly explanations: Explanations;
   readonly access: Access;
   readonly #connection: Connection;
 
@@ -33,6 +35,7 @@ export class ServableClient implements Disposable {
     this.training = new Training(this.#connection);
     this.inference = new Inference(this.#connection);
     this.tasks = new Tasks(this.#connection);
+    this.explanations = new Explanations(this.#connection);
     this.access = new Access(this.#connection);
   }
 

@@ -1,4 +1,5 @@
 import type { DescMethod } from "@bufbuild/protobuf";
+import { ExplanationService } from "@servable/contracts/inference/v1/explanation";
 import { ReplicaService } from "@servable/contracts/inference/v1/replica";
 import { TasksService } from "@servable/contracts/inference/v1/tasks";
 import { GRPCInferenceService } from "@servable/contracts/open-inference/grpc_service";
@@ -14,7 +15,7 @@ export interface ReplicaChannels extends ReplicaClient, Disposable {
 }
 
 /** What replicas serve; no two of these services have a method of the same name. */
-const SERVED = [GRPCInferenceService, ReplicaService, TasksService];
+const SERVED = [GRPCInferenceService, ReplicaService, TasksService, ExplanationService];
 const PATHS = new Map<string, string>(SERVED.flatMap(({ methods }) => methods).map((method: DescMethod) => [method.name, methodPath(method)]));
 
 /** What carries calls to replicas. See docs/adr/0015-lean-channel-for-the-hop.md. */

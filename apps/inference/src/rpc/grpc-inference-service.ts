@@ -4,6 +4,7 @@ import { GRPCInferenceService, type ModelMetadataResponse_TensorMetadataSchema, 
 import { StatusError } from "@servable/errors";
 import { implement, type ServiceRegistration } from "@servable/grpc";
 import { readLoadOverrides } from "../domain/load-overrides.ts";
+import type { Explainer } from "../domain/explain/explainer.ts";
 import type { LoadedModel } from "../domain/loaded-model.ts";
 import type { TensorSpec } from "../domain/model-config.ts";
 import type { ModelRepository } from "../domain/model-repository.ts";
@@ -15,10 +16,10 @@ import { settingsHandlers } from "./settings-handlers.ts";
 import { sharedMemoryHandlers } from "./shared-memory-handlers.ts";
 
 /** Extensions of the protocol that are served; clients read this list. */
-export const EXTENSIONS = ["model_repository", "model_repository(unload_dependents)", "model_configuration", "statistics", "binary_tensor_data", "parameters", "classification", "sequence", "sequence(string_id)", "schedule_policy", "system_shared_memory", "trace", "logging"];
+export const EXTENSIONS = ["model_repository", "model_repository(unload_dependents)", "model_configuration", "statistics", "binary_tensor_data", "parameters", "classification", "sequence", "sequence(string_id)", "schedule_policy", "system_shared_memory", "trace", "logging", "explanation"];
 
 /** inference.GRPCInferenceService over the models of this replica. */
-export function grpcInferenceService({ repository, control, sharedMemory, traces, serverName, serverVersion }: { repository: ModelRepository; control: RepositoryControl; sharedMemory: SharedMemory; traces: TraceSettings; serverName: string; serverVersion: string }): ServiceRegistration {
+export function grpcInferenceService({ repository, control, sharedMemory, explainer, traces, serverName, serverVersion }: { repository: ModelRepository; control: RepositoryControl; sharedMemory: SharedMemory; explainer: Explainer; traces: TraceSettings; serverName: string; serverVersion: string }): ServiceRegistration {
   const resolve = (identity: Identity | undefined, name: string, version: string): LoadedModel => {
     requireRole(identity, "user");
     if (name === "") throw new StatusError("FIELD_REQUIRED", "model_name must be specified", { metadata: { field: "model_name" } });
@@ -65,7 +66,7 @@ export function grpcInferenceService({ repository, control, sharedMemory, traces
     },
     ...sharedMemoryHandlers(sharedMemory),
     ...settingsHandlers({ repository, traces }),
-  }, inferHandlers({ repository, sharedMemory }));
+  }, inferHandlers({ repository, sharedMemory, explainer }));
 }
 
 /** The one parameter of an unload. @throws StatusError `FIELD_INVALID` */

@@ -7,7 +7,10 @@ import { ModelInferResponseSchema, ModelStreamInferResponseSchema, type GRPCInfe
 import { StatusError } from "@servable/errors";
 import type { CallContext, RawImplementation } from "@servable/grpc";
 import { decodeInferRequest, encodeInferResponse, encodeStreamInferResponse, type InferParameters, type WireInferRequest } from "@servable/open-inference";
-import type { InferContext } from "../domain/executor.ts";
+import type { InferContext, InferRequest, InferResult } from "../domain/executor.ts";
+import { inferWithExplanation, withoutAttributionOutputs } from "../domain/explain/explain-infer.ts";
+import { asksForExplanation } from "../domain/explain/explain-options.ts";
+import type { Explainer } from "../domain/explain/explainer.ts";
 import { checkInferRequest, type ReadSharedMemory } from "../domain/infer-request.ts";
 import { answerOf, type WriteSharedMemory } from "../domain/infer-response.ts";
 import type { LoadedModel } from "../domain/loaded-model.ts";
@@ -19,6 +22,7 @@ import { concurrently } from "./concurrently.ts";
 export interface InferHandlerDeps {
   readonly repository: ModelRepository;
   readonly sharedMemory: SharedMemory;
+  readonly explainer: Explainer;
 }
 
 /** Requests of one stream that are answered at the same time; more wait in the connection. */
@@ -27,7 +31,7 @@ const FINAL: InferParameters = new Map([["triton_final_response", { kind: "bool"
 const NOT_FINAL: InferParameters = new Map([["triton_final_response", { kind: "bool", value: false }]]);
 
 /** The handlers of the two inference calls. */
-export function inferHandlers({ repository, sharedMemory }: InferHandlerDeps): Pick<RawImplementation<typeof GRPCInferenceService>, "modelInfer" | "modelStreamInfer"> {
+export function inferHandlers({ repository, sharedMemory, explainer }: InferHandlerDeps): Pick<RawImplementation<typeof GRPCInferenceService>, "modelInfer" | "modelStreamInfer"> {
   const resolve = (identity: Identity | undefined, { modelName, modelVersion }: WireInferRequest): { model: LoadedModel; project: string } => {
     requireRole(identity, "user");
     if (modelName === "") throw new StatusError("FIELD_REQUIRED", "model_name must be specified", { metadata: { field: "model_name" } });
@@ -39,13 +43,16 @@ export function inferHandlers({ repository, sharedMemory }: InferHandlerDeps): P
     write: (part, { name, data }) => sharedMemory.write(project, part, data, name),
   });
 
+  const infer = (model: LoadedModel, request: InferRequest, context: InferContext): Promise<InferResult> =>
+    asksForExplanation(request.parameters) ? inferWithExplanation(explainer, model, request, context) : model.infer(request, context);
+
   async function* answers(wire: WireInferRequest, context: CallContext): AsyncGenerator<Buffer> {
     const { model, project } = resolve(context.identity, wire);
     const memory = memoryOf(project);
     const { request, wishes, wantsEmptyFinalResponse } = checkInferRequest(wire, model.target, memory.read);
     const options = { id: wire.id, wishes, writeSharedMemory: memory.write };
     if (!model.target.isDecoupled) {
-      const result = await model.infer(request, inferContext(context, project));
+      const result = await infer(model, request, inferContext(context, project));
       yield encodeStreamInferResponse(answerOf(model, result, { ...options, extraParameters: FINAL }));
       return;
     }
@@ -61,19 +68,19 @@ export function inferHandlers({ repository, sharedMemory }: InferHandlerDeps): P
 
   return {
     async modelInfer(bytes, context) {
-      const wire = decodeInferRequest(bytes);
+      const wire = withoutAttributionOutputs(decodeInferRequest(bytes));
       const { model, project } = resolve(context.identity, wire);
       if (model.target.isDecoupled) throw new StatusError("UNIMPLEMENTED", "ModelInfer RPC doesn't support models with decoupled transaction policy: use ModelStreamInfer");
       const memory = memoryOf(project);
       const { request, wishes } = checkInferRequest(wire, model.target, memory.read);
-      const result = await model.infer(request, inferContext(context, project));
+      const result = await infer(model, request, inferContext(context, project));
       return encodeInferResponse(answerOf(model, result, { id: wire.id, wishes, writeSharedMemory: memory.write }));
     },
 
     async *modelStreamInfer(requests, context) {
       // Requests of one sequence keep their order; all others are answered as they get ready.
       yield* concurrently(requests, STREAM_IN_FLIGHT_MAX, context.signal, (bytes) => {
-        const wire = decodeInferRequest(bytes);
+        const wire = withoutAttributionOutputs(decodeInferRequest(bytes));
         return { lane: sequenceOf(wire), work: () => withErrors(answers(wire, context), wire) };
       });
     },
