@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { StatusError } from "@servable/errors";
 import type { ModelSignature } from "@servable/onnx";
 import { linkArtifacts, type BlobStore } from "@servable/storage";
+import { checkManifest } from "./manifest-check.ts";
 import { ModelCatalog, stateWrong } from "./model-catalog.ts";
 import { pipelineSignatureOf } from "./pipeline-signature.ts";
 import type { ArtifactRecord, VersionRecord } from "./records.ts";
@@ -58,7 +59,7 @@ export class ArtifactStore {
   /** Checks the model file, or the configuration of a pipeline, and decides the version: READY or FAILED. @throws StatusError `STATE_WRONG` */
   async finalize(versionName: string, principal: string, signal: AbortSignal): Promise<VersionRecord> {
     const version = await this.#pending(versionName);
-    const result = await this.#check(version, signal);
+    const result = await this.#withManifest(version, await this.#check(version, signal));
     return this.#deps.catalog.finishVersion(
       result.ok
         ? { ...version, state: "READY", digest: digestOf(version.artifacts), signature: result.signature }
@@ -73,6 +74,18 @@ export class ArtifactStore {
     const artifact = version.artifacts.find((each) => each.path === path);
     if (artifact === undefined) throw new StatusError("ARTIFACT_NOT_FOUND", `${versionName} has no artifact "${path}": it has ${version.artifacts.map((each) => each.path).join(", ") || "none"}`, { metadata: { path } });
     return { artifact, chunks: this.#deps.blobs.read(artifact.sha256, { offsetBytes }) };
+  }
+
+  /** A model that is well but says wrong things of itself is refused too. */
+  async #withManifest({ artifacts }: VersionRecord, result: ValidationResult): Promise<ValidationResult> {
+    if (!result.ok) return result;
+    try {
+      await checkManifest(artifacts, this.#deps.blobs);
+      return result;
+    } catch (error) {
+      if (!(error instanceof StatusError) || error.reason !== "TASK_MANIFEST_INVALID") throw error;
+      return { ok: false, reason: error.reason, message: error.message };
+    }
   }
 
   async #check(version: VersionRecord, signal: AbortSignal): Promise<ValidationResult> {

@@ -1,0 +1,22 @@
+import { StatusError } from "@servable/errors";
+import { MANIFEST_FILE, filesOf, readTaskManifest } from "@servable/preprocessing";
+import type { BlobStore } from "@servable/storage";
+import type { ArtifactRecord } from "./records.ts";
+
+/** A manifest is written by hand; what is larger is none. */
+const MANIFEST_BYTES_MAX = 1024 * 1024;
+
+/**
+ * Checks the task manifest of a version, where it has one: its fields, and that the files it names are there.
+ *
+ * @throws StatusError `TASK_MANIFEST_INVALID` naming the field
+ */
+export async function checkManifest(artifacts: readonly ArtifactRecord[], blobs: Pick<BlobStore, "read">): Promise<void> {
+  const artifact = artifacts.find(({ path }) => path === MANIFEST_FILE);
+  if (artifact === undefined) return;
+  if (artifact.sizeBytes > MANIFEST_BYTES_MAX) throw new StatusError("TASK_MANIFEST_INVALID", `${MANIFEST_FILE} has ${artifact.sizeBytes} bytes, at most ${MANIFEST_BYTES_MAX} are taken`, { metadata: { field: MANIFEST_FILE } });
+  const parts: Uint8Array[] = [];
+  for await (const part of blobs.read(artifact.sha256)) parts.push(part);
+  const missing = filesOf(readTaskManifest(Buffer.concat(parts).toString("utf8"))).find((file) => !artifacts.some(({ path }) => path === file));
+  if (missing !== undefined) throw new StatusError("TASK_MANIFEST_INVALID", `${MANIFEST_FILE} names the file "${missing}", which the version lacks: upload it too`, { metadata: { field: missing } });
+}
