@@ -23,6 +23,13 @@ const FILES: Record<string, string | Uint8Array> = {
   "simple/2/model.onnx": addSubModel(),
   "simple/3/model.onnx": addSubModel(),
   "plain.v1/1/model.onnx": identityModel("FP32"),
+  "a_double/config.pbtxt": `
+    platform: "ensemble" max_batch_size: 8
+    input { name: "X" data_type: TYPE_INT32 dims: 16 } output { name: "Y" data_type: TYPE_INT32 dims: [ 4, 4 ] }
+    ensemble_scheduling { step { model_name: "simple" model_version: -1
+      input_map { key: "INPUT0" value: "X" } input_map { key: "INPUT1" value: "X" } output_map { key: "OUTPUT0" value: "Y" } } }
+  `,
+  "a_double/1/.gitkeep": "",
   "script/config.pbtxt": 'backend: "python"',
   "script/1/model.py": "",
   "broken/1/model.onnx": "this is no model, whatever its name says",
@@ -86,6 +93,33 @@ describe("a Triton model repository", () => {
     assert.equal(answer.model_version, "3");
     assert.deepEqual(answer.outputs.map(({ name, shape }) => [name, shape]), [["OUTPUT0", [1, 4, 4]], ["OUTPUT1", [1, 16]]]);
     assert.deepEqual(answer.outputs[0]?.data, values.map((value) => 2 * value));
+  });
+
+  it("runs an ensemble of its models", async () => {
+    const body = JSON.stringify({ inputs: [{ name: "X", datatype: "INT32", shape: [1, 16], data: Array(16).fill(3) }] });
+
+    const { outputs } = (await (await platform.fetch("/v2/models/a_double/infer", { method: "POST", body })).json()) as { outputs: { name: string; shape: number[]; data: number[] }[] };
+
+    assert.deepEqual(outputs.map(({ name, shape, data }) => [name, shape, data[0]]), [["Y", [1, 4, 4], 6]]);
+  });
+
+  it("serves by the name of a label what the label points at, also when it moves", async () => {
+    const called = async (version: string) => {
+      const body = JSON.stringify({ inputs: ["INPUT0", "INPUT1"].map((name) => ({ name, datatype: "INT32", shape: [1, 16], data: Array(16).fill(1) })) });
+      const answer = await platform.fetch(`/v2/models/labelled/versions/${version}/infer`, { method: "POST", body });
+      return answer.ok ? ((await answer.json()) as { model_version: string }).model_version : answer.status;
+    };
+    await cli("models", "alias", "set", "simple", "stable", "1");
+    await cli("models", "alias", "set", "simple", "canary", "2");
+    const { code, out } = await cli("deploy", "simple", "--as", "labelled", "--labels", "stable,canary");
+    const before = [await called("stable"), await called("canary"), await called("2"), await called("nobody"), await called("3")];
+    await cli("models", "alias", "set", "simple", "canary", "3");
+    const deadline = Date.now() + 20_000;
+    while ((await called("canary")) !== "3" && Date.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 50));
+
+    assert.deepEqual([code, out.split("\n")[0]], [0, "labelled serves version 1, 2"]);
+    assert.deepEqual(before, ["1", "2", "2", 400, 404]);
+    assert.deepEqual([await called("stable"), await called("canary")], ["1", "3"]);
   });
 
   it("is left alone by a second run, and a changed version gets the next number", async () => {

@@ -22,6 +22,8 @@ export interface Route {
   readonly project: string;
   readonly model: string;
   readonly version: string;
+  /** Aliases of the version, which callers may say in place of its number. */
+  readonly aliases: readonly string[];
   readonly isDefault: boolean;
   /** Replicas that serve it. */
   readonly addresses: readonly string[];
@@ -35,7 +37,7 @@ export interface Router extends AsyncDisposable {
   /**
    * The route that a caller of a project means.
    *
-   * @throws StatusError `MODEL_NOT_FOUND`, `MODEL_VERSION_NOT_FOUND`, `FIELD_INVALID` for a version that is no number,
+   * @throws StatusError `MODEL_NOT_FOUND`, `MODEL_VERSION_NOT_FOUND`, `FIELD_INVALID` for a version that is neither number nor alias,
    * `MODEL_NOT_READY` when no replica serves it yet, `SERVICE_UNAVAILABLE` without any table
    */
   find(project: string, reference: ModelReference, signal: AbortSignal): Promise<Route>;
@@ -114,10 +116,12 @@ export function createRouter({ watch, onTable, onDisconnect, random }: RouterOpt
       return table !== undefined;
     },
     async find(project, reference, signal) {
-      checkVersion(reference);
       await first(signal);
       const candidates = (): readonly Route[] => table?.routes.get(`${project}/${reference.model}`) ?? [];
-      if (select(candidates(), reference) === undefined) await until(() => select(candidates(), reference) !== undefined, UNKNOWN_MODEL_GRACE_MS, signal);
+      const known = select(candidates(), reference);
+      if (known !== undefined) return known;
+      checkVersion(reference);
+      await until(() => select(candidates(), reference) !== undefined, UNKNOWN_MODEL_GRACE_MS, signal);
       return select(candidates(), reference) ?? refuse(candidates(), reference);
     },
     peek: (project, reference) => select(table?.routes.get(`${project}/${reference.model}`) ?? [], reference),
@@ -145,12 +149,12 @@ interface Snapshot {
 
 function snapshotOf(table: RoutingTable): Snapshot {
   const routes = new Map<string, Route[]>();
-  for (const { deployment, version, defaultVersion, addresses, signature } of table.routes) {
+  for (const { deployment, version, defaultVersion, addresses, signature, aliases } of table.routes) {
     const [, project = "", , model = ""] = deployment.split("/");
     const key = `${project}/${model}`;
     const list = routes.get(key) ?? [];
     routes.set(key, list);
-    list.push({ project, model, version: String(version), isDefault: defaultVersion, addresses, signature });
+    list.push({ project, model, version: String(version), aliases, isDefault: defaultVersion, addresses, signature });
   }
   const replicas = table.replicas.map(({ address }) => address);
   return { routes, replicas, addresses: new Set([...replicas, ...table.routes.flatMap(({ addresses }) => addresses)]) };
@@ -161,7 +165,7 @@ function select(routes: readonly Route[], { version }: ModelReference): Route | 
   const [only] = routes;
   if (routes.length === 1 && only !== undefined && only.addresses.length > 0 && (version === "" || version === "-1" || version === only.version)) return only;
   const served = routes.filter(({ addresses }) => addresses.length > 0);
-  if (version !== "" && version !== "-1") return served.find((route) => route.version === version);
+  if (version !== "" && version !== "-1") return served.find((route) => route.version === version || route.aliases.includes(version));
   // While a new default is being loaded the newest version that serves goes on answering.
   return served.find(({ isDefault }) => isDefault) ?? served.toSorted((a, b) => Number(b.version) - Number(a.version))[0];
 }

@@ -59,13 +59,15 @@ export class ModelRepository {
   }
 
   /**
-   * The version that serves a call: the one asked for, else the newest one that serves.
+   * The version that serves a call: the one asked for by number or alias, else the newest one that serves.
    *
    * @throws StatusError `MODEL_NOT_FOUND`, `FIELD_INVALID`, `MODEL_NOT_READY`, in the words that the protocol's clients know
    */
   resolve(project: string, name: string, version: string): LoadedModel {
     const models = this.of(`projects/${project}/deployments/${name}`);
     if (version !== "") {
+      const alias = /^\d+$/.test(version) ? undefined : this.#wanted.find(({ deployment, aliases }) => aliases.includes(version) && deployment === `projects/${project}/deployments/${name}`);
+      if (alias !== undefined) return this.resolve(project, name, String(alias.modelVersion?.number ?? 0n));
       if (!/^\d+$/.test(version)) throw new StatusError("FIELD_INVALID", `failed to get model version from specified version string '${version}' (details: not a number), version should be an integral value > 0`, { metadata: { field: "model_version" } });
       const found = models.find(({ spec }) => spec.version === Number(version));
       if (found === undefined) throw unknownModel(name, models.length === 0 ? "is not found" : `version ${version} is not found`);
