@@ -79,6 +79,10 @@ export class DecoupledExecutor implements Executor {
     return this.#inner.queueLength;
   }
 
+  get sequenceCount(): number {
+    return this.#inner.sequenceCount ?? 0;
+  }
+
   /** Refused: there is no telling how many answers there would be. */
   infer(): Promise<InferResult> {
     return Promise.reject(new StatusError("UNIMPLEMENTED", "ModelInfer RPC doesn't support models with decoupled transaction policy"));

@@ -86,4 +86,6 @@ export interface Executor extends AsyncDisposable {
   readonly restartCount: number;
   /** Requests that wait. */
   readonly queueLength: number;
+  /** Sequences in progress, whose state would be lost with it. @default 0 */
+  readonly sequenceCount?: number;
 }

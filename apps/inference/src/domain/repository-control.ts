@@ -84,7 +84,12 @@ export class RepositoryControl {
     if (!settings.some(mayBePipeline)) return;
     for (const step of new Set(referencesOf(mergeSettings(settings)).map((reference) => reference.model))) {
       if (path.includes(step) || this.#repository.of(`projects/${identity.project}/deployments/${step}`).length > 0) continue;
-      await this.#load(identity, step, { configJson: undefined, versions: [] }, signal, [...path, step]);
+      try {
+        await this.#load(identity, step, { configJson: undefined, versions: [] }, signal, [...path, step]);
+      } catch (error) {
+        const { code, message } = StatusError.from(error);
+        throw new StatusError("STEP_NOT_READY", `it depends on '${step}': ${message}`, { code, cause: error });
+      }
     }
   }
 

@@ -79,7 +79,8 @@ export class Residency {
         name: model.spec.name,
         pinned: held.settings.pinned,
         get inFlight() {
-          return model.inFlight;
+          // A model that left memory in the middle of a sequence would forget its state.
+          return model.inFlight + (model.executor?.sequenceCount ?? 0);
         },
         get lastUsedMs() {
           return model.lastUsedMs;
