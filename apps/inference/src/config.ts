@@ -1,4 +1,6 @@
+import { StatusError } from "@servable/errors";
 import { readEnv, type Env } from "@servable/config";
+import type { ResourceLimit } from "@servable/scheduling";
 import { openDataDir, readOrCreateSecret } from "@servable/storage/files";
 import type { TraceSettingValues } from "./domain/trace-settings.ts";
 import { defaultMemoryBudgetBytes } from "./memory-limit.ts";
@@ -21,6 +23,8 @@ export interface InferenceConfig {
   readonly intraOpThreads: number;
   /** onnxruntime's execution providers in the order of preference; models may name others. */
   readonly executionProviders: readonly string[];
+  /** How much there is of the resources that instance groups name. */
+  readonly rateLimits: readonly ResourceLimit[];
   /** How long one run may take before its engine is killed. */
   readonly runMsMax: number;
   /** How long requests in flight may go on when a version is unloaded. */
@@ -48,6 +52,7 @@ export function readConfig(env: Env): InferenceConfig {
     messageBytesMax: read.bytes("SERVABLE_MESSAGE_BYTES_MAX", 64 * 1024 ** 2),
     intraOpThreads: read.int("SERVABLE_INTRA_OP_THREADS", 1, { min: 1, max: 256 }),
     executionProviders: read.list("SERVABLE_EXECUTION_PROVIDERS", ["cpu"]),
+    rateLimits: read.list("SERVABLE_RATE_LIMIT_RESOURCES", []).map(readRateLimit),
     runMsMax: read.durationMs("SERVABLE_RUN_TIMEOUT", 60_000),
     drainMs: read.durationMs("SERVABLE_DRAIN", 5_000),
     memoryBudgetBytes: read.bytes("SERVABLE_MEMORY_BUDGET", defaultMemoryBudgetBytes(read.int("SERVABLE_REPLICAS_PER_HOST", 1, { min: 1, max: 1_000 }))),
@@ -62,4 +67,13 @@ function traceDefaultsOf(env: Env): TraceSettingValues {
   const file = read.string("SERVABLE_TRACE_FILE", "");
   const isTaken = [file, ...["SERVABLE_TRACE_DIR", "OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"].map((name) => read.string(name, ""))].some((value) => value !== "");
   return { trace_file: file, trace_level: [isTaken ? "TIMESTAMPS" : "OFF"], trace_rate: "1", trace_count: "-1", log_frequency: "0", trace_mode: file === "" ? "opentelemetry" : "triton" };
+}
+
+/** Triton's form, "name:count" or "name:count:device". */
+function readRateLimit(text: string): ResourceLimit {
+  const [, name, count, device] = /^([^:]+):(\d+)(?::(\d+))?$/.exec(text) ?? [];
+  if (name === undefined || count === undefined) {
+    throw new StatusError("CONFIG_INVALID", `SERVABLE_RATE_LIMIT_RESOURCES has "${text}": write name:count or name:count:device, e.g. R1:4`, { metadata: { variable: "SERVABLE_RATE_LIMIT_RESOURCES" } });
+  }
+  return { name, count: Number(count), device: device === undefined ? undefined : Number(device) };
 }

@@ -4,6 +4,7 @@ import { ModelRegistryService } from "@servable/contracts/registry/v1/model_regi
 import { createChannel, createClient, internalAuthenticator, startGrpcServer } from "@servable/grpc";
 import { createImageDecoder } from "@servable/images";
 import { startEngineProcess } from "@servable/runtime";
+import { createRateLimiter } from "@servable/scheduling";
 import { openFileBlobStore } from "@servable/storage/files";
 import { createLogger } from "@servable/telemetry";
 import { createArtifactCache } from "./artifact-cache.ts";
@@ -56,11 +57,13 @@ export async function startServer(config: InferenceConfig): Promise<InferenceSer
     onEviction: (model, bytes) => logger.info({ event: "model_evicted", model, bytes }),
   });
   const residency = new Residency({ budget, measureBytes: privateBytesOf });
+  const rateLimiter = createRateLimiter(config.rateLimits);
   const repository = new ModelRepository({
     fetchModel: await createArtifactCache({ registry: models, blobs: await openFileBlobStore(config.blobDir), directory: config.blobDir, onEvent: (event, fields) => logger.info({ event, ...fields }) }),
     residency,
     createExecutor: executorFactory({
       startEngine: startEngineProcess,
+      rateLimiter,
       session: { intraOpThreads: config.intraOpThreads, executionProviders: config.executionProviders, runMsMax: config.runMsMax },
       onCrash: (spec, { message, restartCount, final }) => {
         recordEngineCrash(spec.name);
@@ -90,7 +93,7 @@ export async function startServer(config: InferenceConfig): Promise<InferenceSer
     address: config.listen,
     services: [
       tasksService(createTasks({ images, resolve: taskModels }), taskModels),
-      replicaService({ repository, residency, replicaId: config.replicaId, startTimeMs, registryConnected: () => isConnected(), draining: () => isDraining() }),
+      replicaService({ repository, residency, rateLimiter, replicaId: config.replicaId, startTimeMs, registryConnected: () => isConnected(), draining: () => isDraining() }),
       grpcInferenceService({ repository, control, sharedMemory, explainer, traces, serverName: config.serverName, serverVersion: VERSION }),
       explanationService({ repository, explainer }),
     ],

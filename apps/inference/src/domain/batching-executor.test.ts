@@ -7,6 +7,7 @@ import { ModelConfigSchema } from "@servable/contracts/open-inference/model_conf
 import { StatusError, type Reason } from "@servable/errors";
 import { Graph, add, buildModel, readModel, signatureOf } from "@servable/onnx";
 import { startEngineProcess, type NamedTensor } from "@servable/runtime";
+import { createRateLimiter } from "@servable/scheduling";
 import { encodeBytesElements, elementsOf, tensorOf } from "@servable/tensor";
 import { addSubModel, identityModel, tempDir } from "@servable/testing";
 import { executorFactory } from "./create-executor.ts";
@@ -20,6 +21,8 @@ const CONTEXT: InferContext = { signal: new AbortController().signal, deadline: 
 const requestOf = (inputs: NamedTensor[], change: Partial<InferRequest> = {}): InferRequest => ({ id: "", inputs, outputs: [], batchSize: 1, parameters: new Map(), priority: 0, queueTimeoutUs: 0, sequence: undefined, ...change });
 const reason = (want: Reason) => (error: unknown) => error instanceof StatusError && (error.reason === want || assert.fail(error.message));
 
+const rateLimiter = createRateLimiter([{ name: "R", count: 4 }]);
+
 let files = 0;
 /** The executor that a version with this graph and configuration would get, over real engine processes. */
 async function executorOf(bytes: Uint8Array, config: MessageInitShape<typeof ModelConfigSchema>, runMsMax = 60_000): Promise<Executor> {
@@ -27,7 +30,7 @@ async function executorOf(bytes: Uint8Array, config: MessageInitShape<typeof Mod
   mkdirSync(folder);
   writeFileSync(join(folder, "model.onnx"), bytes);
   const { inputs, outputs } = signatureOf(readModel(bytes));
-  const create_ = executorFactory({ startEngine: startEngineProcess, session: { intraOpThreads: 1, executionProviders: ["cpu"], runMsMax }, onCrash: () => {} });
+  const create_ = executorFactory({ startEngine: startEngineProcess, session: { intraOpThreads: 1, executionProviders: ["cpu"], runMsMax }, rateLimiter, onCrash: () => {} });
   return create_(folder, { deployment: "projects/p/deployments/m", name: "m", version: 1, etag: "", signature: { inputs, outputs }, config: create(ModelConfigSchema, config) }, () => {}, NO_MODELS);
 }
 const NO_MODELS: PipelineModels = { resolve: () => assert.fail("no pipeline"), changed: async () => {} };
@@ -130,5 +133,20 @@ describe("batching executor", () => {
     for (let index = 0; index < 20; index++) assert.equal(first(await executor.infer(requestOf(row(index)), CONTEXT)), 2 * index);
     while (executor.pids.length < 2) await new Promise((resolve) => setTimeout(resolve, 20));
     assert.equal(executor.restartCount, 1);
+  });
+
+  it("runs only while it holds the resources that its instances name, and holds them for one run at a time", async () => {
+    const group = (count: number) => [{ count: 2, rateLimiter: { resources: [{ name: "R", count }] } }];
+    await using executor = await executorOf(addSubModel(), { maxBatchSize: 1, instanceGroup: group(3) });
+    const held: number[] = [];
+    const watch = setInterval(() => held.push(rateLimiter.usage().find(({ name }) => name === "R")?.held ?? 0), 0);
+
+    const results = await Promise.all(Array.from({ length: 40 }, (_, index) => executor.infer(requestOf(row(index)), CONTEXT)));
+    clearInterval(watch);
+
+    assert.deepEqual(results.map(first), Array.from({ length: 40 }, (_, index) => 2 * index));
+    assert.ok(held.every((count) => count === 0 || count === 3), `held ${held.join(" ")}`);
+    assert.equal(rateLimiter.usage().find(({ name }) => name === "R")?.held ?? 0, 0);
+    await assert.rejects(executorOf(addSubModel(), { instanceGroup: group(5) }), reason("MODEL_LOAD_FAILED"));
   });
 });

@@ -9,9 +9,6 @@ import { RowsMissing, splitRows } from "./batch-rows.ts";
 import type { Executor, InferContext, InferRequest, InferResult } from "./executor.ts";
 import type { Signature } from "./model-config.ts";
 
-/** Waits for the resources that a run takes; answers how to give them back. */
-export type AcquireResources = (instance: number) => Promise<() => void>;
-
 /** What a batching executor stands on. */
 export interface BatchingExecutorOptions {
   readonly model: string;
@@ -21,8 +18,6 @@ export interface BatchingExecutorOptions {
   readonly preserveOrdering: boolean;
   /** The model's instances; the executor disposes them. */
   readonly engines: readonly Engine[];
-  /** Absent = runs take nothing that is limited. */
-  readonly acquire?: AcquireResources | undefined;
 }
 
 interface Job {
@@ -138,7 +133,6 @@ export class BatchingExecutor implements Executor {
 
   async #run(batch: readonly QueuedRequest<Job>[], instance: number): Promise<{ runUs: number } | undefined> {
     const engine = this.#engines[instance] as Engine;
-    const release = await this.#options.acquire?.(instance);
     const formedMs = performance.now();
     try {
       const results = await this.#runTogether(engine, batch);
@@ -158,8 +152,6 @@ export class BatchingExecutor implements Executor {
       if (batch.length > 1 && error instanceof StatusError && error.reason === "INFERENCE_FAILED") await this.#runAlone(engine, batch);
       else for (const { payload } of batch) payload.reject(error);
       return undefined;
-    } finally {
-      release?.();
     }
   }
 

@@ -2,6 +2,7 @@ import { join } from "node:path";
 import type { ModelConfig } from "@servable/contracts/open-inference/model_config";
 import { StatusError } from "@servable/errors";
 import type { Engine, EngineProcessOptions } from "@servable/runtime";
+import type { RateLimiter } from "@servable/scheduling";
 import { bf16Engines, usesBf16 } from "./bf16-engine.ts";
 import { BatchingExecutor } from "./batching-executor.ts";
 import { batchingOptionsOf, instanceCountOf } from "./batching-options.ts";
@@ -15,6 +16,7 @@ import { paddingRulesOf } from "./padding-rules.ts";
 import { isPipeline } from "./pipeline-config.ts";
 import type { PipelineModels } from "./pipeline-models.ts";
 import { SequenceExecutor } from "./sequence-executor.ts";
+import { RateLimitedEngine, rateLimitOf } from "./rate-limited-engine.ts";
 import { readSequenceSettings } from "./sequence-settings.ts";
 import { sessionSettingsOf, type SessionDefaults } from "./session-settings.ts";
 
@@ -22,6 +24,8 @@ import { sessionSettingsOf, type SessionDefaults } from "./session-settings.ts";
 export interface ExecutorDeps {
   readonly startEngine: (options: EngineProcessOptions) => Promise<Engine>;
   readonly session: SessionDefaults;
+  /** Resources that all models of the replica share. */
+  readonly rateLimiter: RateLimiter;
   /** Told of an engine's crash; `final` when it stays down. */
   readonly onCrash: (spec: VersionSpec, crash: { readonly message: string; readonly restartCount: number; readonly final: boolean }) => void;
 }
@@ -69,26 +73,35 @@ async function createSequences(deps: ExecutorDeps, folder: string, spec: Version
 }
 
 /** Starts the instances of a version side by side; when one cannot, none stays. `onDown` is told when all of them are down for good. */
-async function startEngines({ startEngine, session, onCrash }: ExecutorDeps, folder: string, spec: VersionSpec, { onUp, onDown }: { onUp: () => void; onDown: (message: string) => void }): Promise<Engine[]> {
+async function startEngines({ startEngine, session, rateLimiter, onCrash }: ExecutorDeps, folder: string, spec: VersionSpec, { onUp, onDown }: { onUp: () => void; onDown: (message: string) => void }): Promise<Engine[]> {
   const settings = sessionSettingsOf(spec.config, session);
   const start = usesBf16(spec.signature) ? bf16Engines(startEngine, spec.signature) : startEngine;
   const path = join(folder, "model.onnx");
   const count = instanceCountOf(spec.config);
   const down = new Set<number>();
   const started = await Promise.allSettled(
-    Array.from({ length: count }, (_, instance) =>
-      start({
-        path,
-        model: spec.name,
-        ...settings,
-        onUp,
-        onCrash: (crash) => {
-          onCrash(spec, crash);
-          if (crash.final) down.add(instance);
-          if (crash.final && down.size === count) onDown(`its engine died ${crash.restartCount} times in a row (${crash.message})`);
-        },
-      }),
-    ),
+    Array.from({ length: count }, async (_, instance) => {
+      // First, so that an instance that needs more than there is does not start at all.
+      const needs = rateLimitOf(spec.name, spec.config, instance);
+      const limit = needs === undefined ? undefined : rateLimiter.register(needs);
+      try {
+        const engine = await start({
+          path,
+          model: spec.name,
+          ...settings,
+          onUp,
+          onCrash: (crash) => {
+            onCrash(spec, crash);
+            if (crash.final) down.add(instance);
+            if (crash.final && down.size === count) onDown(`its engine died ${crash.restartCount} times in a row (${crash.message})`);
+          },
+        });
+        return limit === undefined ? engine : new RateLimitedEngine(engine, limit);
+      } catch (error) {
+        limit?.[Symbol.dispose]();
+        throw error;
+      }
+    }),
   );
   const engines = started.filter((each) => each.status === "fulfilled").map(({ value }) => value);
   const failed = started.find((each) => each.status === "rejected");

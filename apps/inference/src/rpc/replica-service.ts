@@ -3,6 +3,7 @@ import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { requireRole } from "@servable/auth";
 import { ReplicaService, type LoadedModelSchema, type ReplicaStatusSchema } from "@servable/contracts/inference/v1/replica";
 import { implement, type ServiceRegistration } from "@servable/grpc";
+import type { RateLimiter } from "@servable/scheduling";
 import { ownMetricsText } from "@servable/telemetry";
 import type { LoadedModel } from "../domain/loaded-model.ts";
 import type { ModelRepository } from "../domain/model-repository.ts";
@@ -12,6 +13,7 @@ import type { Residency } from "../domain/residency.ts";
 export interface ReplicaServiceDeps {
   readonly repository: ModelRepository;
   readonly residency: Residency;
+  readonly rateLimiter: RateLimiter;
   readonly replicaId: string;
   readonly startTimeMs: number;
   readonly registryConnected: () => boolean;
@@ -19,7 +21,7 @@ export interface ReplicaServiceDeps {
 }
 
 /** servable.inference.v1.ReplicaService: what this process is doing. */
-export function replicaService({ repository, residency, replicaId, startTimeMs, registryConnected, draining }: ReplicaServiceDeps): ServiceRegistration {
+export function replicaService({ repository, residency, rateLimiter, replicaId, startTimeMs, registryConnected, draining }: ReplicaServiceDeps): ServiceRegistration {
   const status = (): MessageInitShape<typeof ReplicaStatusSchema> => {
     const models = repository.all();
     const { budget } = residency;
@@ -35,6 +37,7 @@ export function replicaService({ repository, residency, replicaId, startTimeMs, 
       memoryWaitingCount: budget.waitingCount,
       loadCount: BigInt(budget.loadCount),
       evictionCount: BigInt(budget.evictionCount),
+      rateLimitWaitingCount: rateLimiter.waitingCount,
       draining: draining(),
     };
   };
