@@ -1,8 +1,8 @@
-import { randomUUID } from "node:crypto";
 import type { Metadata } from "@grpc/grpc-js";
 import type { Identity } from "@servable/auth";
 import { StatusError } from "@servable/errors";
 import { CallCancellation, type Cancellation } from "./cancellation.ts";
+import { newRequestId } from "./request-id.ts";
 
 /** Metadata key of the request id; the caller's own id is kept. */
 export const REQUEST_ID_KEY = "x-request-id";
@@ -72,7 +72,7 @@ export class ServedCallContext implements OwnedContext {
     this.#source = source;
     this.method = method;
     const sent = source.header(REQUEST_ID_KEY);
-    this.requestId = sent !== undefined && sent.length > 0 && sent.length <= REQUEST_ID_LENGTH_MAX ? sent : randomUUID();
+    this.requestId = sent !== undefined && sent.length > 0 && sent.length <= REQUEST_ID_LENGTH_MAX ? sent : newRequestId();
   }
 
   get signal(): AbortSignal {

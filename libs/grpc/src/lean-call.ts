@@ -105,6 +105,8 @@ export class LeanCall {
   };
 
   readonly #onClose = (): void => {
+    // node:http2 keeps ended streams until the next full collection; what hangs on them need not wait with them.
+    this.stream.removeAllListeners();
     if (this.#ended) return;
     if (this.#trailers !== undefined) return this.#settle();
     const { session, rstCode } = this.stream;

@@ -21,7 +21,6 @@ type StreamListener = (stream: ServerHttp2Stream, headers: IncomingHttpHeaders, 
 
 const UNITS_MS: Readonly<Record<string, number>> = { H: 3_600_000, M: 60_000, S: 1_000, m: 1, u: 0.001, n: 0.000_001 };
 const TIMER_MS_MAX = 2 ** 31 - 1;
-const RESPONSE_HEADERS = { ":status": 200, "content-type": "application/grpc+proto", "grpc-accept-encoding": "identity,deflate,gzip" };
 const RESPOND_OPTIONS = { waitForTrailers: true };
 
 /** A unary method and what its calls pass through. */
@@ -136,6 +135,8 @@ class DirectCall implements CallSource {
       clearTimeout(this.#timer);
       this.#ended = true;
       onCancel();
+      // node:http2 keeps ended streams until the next full collection; what hangs on them need not wait with them.
+      this.#stream.removeAllListeners();
     });
   }
 
@@ -148,8 +149,8 @@ class DirectCall implements CallSource {
     if (!this.#begin()) return;
     context.flushHeaders();
     const stream = this.#stream;
-    stream.respond({ ...RESPONSE_HEADERS, ...this.#sent }, RESPOND_OPTIONS);
-    stream.on("wantTrailers", () => stream.sendTrailers({ "grpc-status": "0", "grpc-message": "OK", ...context.trailers }));
+    stream.respond(Object.assign(responseHeaders(), this.#sent), RESPOND_OPTIONS);
+    stream.on("wantTrailers", () => stream.sendTrailers(context.trailers === undefined ? { "grpc-status": "0" } : { "grpc-status": "0", ...context.trailers }));
     stream.end(frameOf(message));
   }
 
@@ -158,7 +159,7 @@ class DirectCall implements CallSource {
     if (!this.#begin()) return;
     const { code, details, metadata } = toGrpcStatus(error);
     const bytes = metadata.get(DETAILS_KEY)[0];
-    this.#stream.respond({ ...RESPONSE_HEADERS, "grpc-status": String(code), "grpc-message": encodeURI(details), [DETAILS_KEY]: Buffer.from(bytes as Buffer).toString("base64") }, { endStream: true });
+    this.#stream.respond({ ...responseHeaders(), "grpc-status": String(code), "grpc-message": encodeURI(details), [DETAILS_KEY]: Buffer.from(bytes as Buffer).toString("base64") }, { endStream: true });
   }
 
   #begin(): boolean {
@@ -166,6 +167,10 @@ class DirectCall implements CallSource {
     clearTimeout(this.#timer);
     return (this.#ended = true);
   }
+}
+
+function responseHeaders(): Record<string, string | number> {
+  return { ":status": 200, "content-type": "application/grpc+proto", "grpc-accept-encoding": "identity,deflate,gzip" };
 }
 
 /** Infinite without the header, undefined for one that says nothing. */

@@ -1,4 +1,5 @@
 import type { Database } from "@servable/storage";
+import type { CompiledQuery } from "kysely";
 import type { GatewaySchema } from "./schema.ts";
 
 /** One call to a model. */
@@ -34,20 +35,35 @@ export interface UsageStore {
   list(projectId: string, limit: number, beforeId?: string): Promise<UsageRecord[]>;
 }
 
-/** SQLite takes at most 32 766 parameters a statement. */
-const ROWS_PER_STATEMENT = 500;
+/** Rows of one statement, largest first: each statement is compiled once, and any number of records is made of these. */
+const STATEMENT_ROWS = [100, 10, 1] as const;
 
 /** Usage records in the gateway's database. */
 export function createUsageStore({ sql }: Database<GatewaySchema>): UsageStore {
+  const statements = new Map<number, CompiledQuery>();
+  const statementOf = (rows: readonly Row[]): CompiledQuery => {
+    let statement = statements.get(rows.length);
+    if (statement === undefined) {
+      // Building a statement costs more than running it, and each call to a model is a row.
+      statement = sql
+        .insertInto("gateway_usage_record")
+        .values([...rows])
+        .onConflict((conflict) => conflict.column("id").doNothing())
+        .compile();
+      statements.set(rows.length, statement);
+    }
+    return { ...statement, parameters: rows.flatMap((row) => COLUMNS.map((column) => row[column])) };
+  };
   return {
     async add(records) {
-      for (let from = 0; from < records.length; from += ROWS_PER_STATEMENT) {
-        await sql
-          .insertInto("gateway_usage_record")
-          .values(records.slice(from, from + ROWS_PER_STATEMENT).map(rowOf))
-          .onConflict((conflict) => conflict.column("id").doNothing())
-          .execute();
-      }
+      const rows = records.map(rowOf);
+      // One transaction, so that the disk is waited for once.
+      await sql.transaction().execute(async (transaction) => {
+        let from = 0;
+        for (const count of STATEMENT_ROWS) {
+          for (; rows.length - from >= count; from += count) await transaction.executeQuery(statementOf(rows.slice(from, from + count)));
+        }
+      });
     },
     async list(projectId, limit, beforeId) {
       let query = sql.selectFrom("gateway_usage_record").selectAll().where("project_id", "=", projectId);
@@ -58,7 +74,12 @@ export function createUsageStore({ sql }: Database<GatewaySchema>): UsageStore {
   };
 }
 
-function rowOf(record: UsageRecord): GatewaySchema["gateway_usage_record"] {
+type Row = GatewaySchema["gateway_usage_record"];
+
+/** In the order in which `rowOf` writes them, since that is the order of a statement's parameters. */
+const COLUMNS: readonly (keyof Row)[] = ["id", "request_id", "project_id", "api_key", "model", "model_version", "operation", "unit", "unit_count", "outcome", "size_bytes", "duration_us", "time"];
+
+function rowOf(record: UsageRecord): Row {
   return {
     id: record.id,
     request_id: record.requestId,
