@@ -1,7 +1,8 @@
-// Writes docs/reference/errors.md from the one table of reasons.
+// Writes the pages of docs/reference that code knows better than people: errors and metrics.
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { REASONS, StatusError, httpStatusOf, type Reason } from "../libs/errors/src/index.ts";
+import { metricsReference } from "./metrics-reference.ts";
 import { ROOT } from "./workspace.ts";
 
 /** The reference page of all reasons, as Markdown. */
@@ -28,5 +29,6 @@ export function errorsReference(): string {
 if (import.meta.main) {
   mkdirSync(join(ROOT, "docs/reference"), { recursive: true });
   writeFileSync(join(ROOT, "docs/reference/errors.md"), errorsReference());
-  console.log("wrote docs/reference/errors.md");
+  writeFileSync(join(ROOT, "docs/reference/metrics.md"), metricsReference());
+  console.log("wrote docs/reference/errors.md and metrics.md");
 }

@@ -4,6 +4,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { describe, it } from "node:test";
 import { errorsReference } from "./generate-reference.ts";
+import { metricsReference } from "./metrics-reference.ts";
 import { ROOT, readWorkspace } from "./workspace.ts";
 
 /** Above this a newcomer loses the thread: it is two files. */
@@ -71,5 +72,16 @@ describe("the documents", () => {
       errorsReference(),
       "run `node tools/generate-reference.ts` through npx",
     );
+  });
+
+  it("list every metric", () => {
+    assert.equal(read("docs/reference/metrics.md"), metricsReference(), "run `node tools/generate-reference.ts` through npx");
+  });
+
+  it("tell of every setting", () => {
+    const documents = tracked.filter((path) => path.endsWith(".md")).map(read).join("\n");
+    const settings = new Set(handwritten.filter((path) => /^(apps|libs)\/[^/]+\/src\//.test(path)).flatMap((path) => [...read(path).matchAll(/"(SERVABLE_[A-Z_]+)"/g)].map(([, name = ""]) => name)));
+
+    assert.deepEqual([...settings].filter((name) => !new RegExp(`\\b${name}\\b`).test(documents)).sort(), []);
   });
 });
