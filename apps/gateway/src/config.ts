@@ -29,6 +29,8 @@ export interface GatewayConfig {
   readonly replicaChannel: "lean" | "grpc-js";
   /** Largest request over gRPC and HTTP, and largest answer of a replica. */
   readonly messageBytesMax: number;
+  /** How strictly HTTP requests are read: `insecure` takes those that state two lengths. */
+  readonly httpValidation: "strict" | "insecure";
   /** Whether callers may name shared memory of this machine; `auto` = only where the gateway listens on loopback alone. */
   readonly clientSharedMemory: "auto" | "true" | "false";
   /** Whether callers may load and unload models over the Open Inference Protocol. */
@@ -53,6 +55,7 @@ export function gatewayConfigFromEnv(env: Env): GatewayConfig {
     internalToken: read.optional("SERVABLE_INTERNAL_TOKEN"),
     replicaChannel: read.oneOf("SERVABLE_REPLICA_CHANNEL", ["lean", "grpc-js"], "lean"),
     messageBytesMax: read.bytes("SERVABLE_MESSAGE_BYTES_MAX", MESSAGE_BYTES_MAX),
+    httpValidation: read.oneOf("SERVABLE_HTTP_VALIDATION", ["strict", "insecure"], "strict"),
     clientSharedMemory: read.oneOf("SERVABLE_CLIENT_SHARED_MEMORY", ["auto", "true", "false"], "auto"),
     modelControl: read.oneOf("SERVABLE_MODEL_CONTROL", ["explicit", "none"], "explicit"),
   });

@@ -171,6 +171,7 @@ function startHttp(config: GatewayConfig, logger: Logger, events: GatewayEvents,
     port: config.httpPort,
     portVariable: "SERVABLE_HTTP_PORT",
     bodyBytesMax: config.messageBytesMax,
+    validation: config.httpValidation,
     routes,
     // Stock clients of the protocol read one text.
     errorBody: (error, request) => (request.url.startsWith("/v2") ? { error: error.reason === "ROUTE_UNKNOWN" ? "Not Found" : error.message } : isOpenAiPath(request) ? openAiErrorBody(error) : errorBody(error)),

@@ -64,6 +64,7 @@ export function testConfig(dataDir: string, registryAddress: string, overrides: 
     internalToken: TOKEN,
     replicaChannel: "lean",
     messageBytesMax: 1024 * 1024,
+    httpValidation: "strict",
     clientSharedMemory: "auto",
     modelControl: "explicit",
     ...overrides,

@@ -105,6 +105,8 @@ describe("Open Inference Protocol over REST", () => {
     { what: "an unknown datatype", path: "/v2/models/simple/infer", body: { inputs: [{ ...input("INPUT0"), datatype: "INT31" }] }, status: 400, message: /INT31/ },
     { what: "an output named twice", path: "/v2/models/simple/infer", body: { ...simple, outputs: [{ name: "OUTPUT0" }, { name: "OUTPUT0" }] }, status: 400, message: /output 'OUTPUT0' already exists in request/ },
     { what: "an index flag that is no boolean", path: "/v2/repository/index", body: { ready: "yes" }, status: 400, message: /Invalid value for 'ready': expected a boolean/ },
+    { what: "an index flag that nests without end", path: "/v2/repository/index", body: Buffer.from(`{"ready":${"[".repeat(1_000)}true${"]".repeat(1_000)}}`), status: 400, message: /Invalid value for 'ready': expected a boolean/ },
+    { what: "a raw text for a model of many", path: "/v2/models/simple_identity/infer", body: Buffer.from("427"), headers: { "inference-header-content-length": "0" }, status: 400, message: /For BYTE datatype raw input 'INPUT0', the model must have input shape \[1\]/ },
     { what: "a raw body for two inputs", path: "/v2/models/simple/infer", body: Buffer.alloc(64), headers: { "inference-header-content-length": "0" }, status: 400, message: /Raw request must only have 1 input \(found 1\) to be deduced but got 2 inputs in/ },
     { what: "a header length beyond the body", path: "/v2/models/simple/infer", body: simple, headers: { "inference-header-content-length": "99999" }, status: 400, message: /Inference-Header-Content-Length/ },
     { what: "a path that is not there", path: "/v2/nothing", body: undefined, status: 404, message: /^Not Found$/ },

@@ -1,6 +1,7 @@
 // What concerns all replicas at once: shared memory, settings, statistics, the index.
 
 import assert from "node:assert/strict";
+import { connect } from "node:net";
 import { after, afterEach, before, describe, it } from "node:test";
 import { GRPCInferenceService } from "@servable/contracts/open-inference/grpc_service";
 import { ModelRepositoryService } from "@servable/contracts/open-inference/model_repository";
@@ -8,7 +9,7 @@ import { StatusError, type Reason } from "@servable/errors";
 import { createClient } from "@servable/grpc";
 import { currentLogLevels, setLogLevels, setTraceSampling } from "@servable/telemetry";
 import { startFakeReplica, type FakeReplica } from "./fakes.ts";
-import { startTestGateway, withKey, type TestGateway } from "./gateway.ts";
+import { ADMIN_KEY, startTestGateway, withKey, type TestGateway } from "./gateway.ts";
 
 const reason = (want: Reason) => (error: unknown) => error instanceof StatusError && error.reason === want;
 
@@ -144,4 +145,20 @@ describe("a gateway that is set otherwise", () => {
     assert.match(await answer.text(), /explicit model load \/ unload is not allowed if polling is enabled/);
     await assert.rejects(createClient(GRPCInferenceService, gateway.channel).repositoryModelUnload({ modelName: "simple" }, withKey()), reason("MODEL_CONTROL_OFF"));
   });
+});
+
+describe("requests that state two lengths", () => {
+  const request = (key: string): string => `POST /v2/repository/index HTTP/1.1\r\nHost: x\r\nx-api-key: ${key}\r\nContent-Length: 14\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n2\r\n{}\r\n0\r\n\r\n`;
+  for (const { httpValidation, status } of [{ httpValidation: "strict", status: 400 }, { httpValidation: "insecure", status: 200 }] as const) {
+    it(`are answered ${status} where reading is ${httpValidation}`, async () => {
+      await using gateway = await startTestGateway({ httpValidation });
+      const [host = "", port = ""] = gateway.server.httpAddress.split(":");
+      const socket = connect(Number(port), host);
+      socket.write(request(ADMIN_KEY));
+
+      const answer = Buffer.concat(await socket.toArray()).toString();
+
+      assert.match(answer, new RegExp(`^HTTP/1.1 ${status} `));
+    });
+  }
 });

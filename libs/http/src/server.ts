@@ -28,6 +28,8 @@ export interface HttpServerOptions {
   readonly bodyBytesMax?: number;
   /** Bytes of all bodies that are held at once, requests and answers together. @default 16 times bodyBytesMax */
   readonly heldBytesMax?: number;
+  /** `insecure` takes requests that say two lengths at once, as some test clients do: safe only without a proxy in front. @default strict */
+  readonly validation?: "strict" | "insecure" | undefined;
   /** Registers routes. Bodies arrive as bytes whatever their content type, since stock clients send none. */
   readonly routes: (app: FastifyInstance) => void;
   /** The body of an error answer. @default the form of `errorBody` */
@@ -72,6 +74,7 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
       const { status, label, message } = parserFailure(error.code);
       refuseConnection(socket, status, label, JSON.stringify({ error: message }));
     },
+    http: { httpValidation: options.validation ?? "strict" },
     requestIdHeader: "x-request-id",
     genReqId: () => randomUUID(),
     // Idle keep-alive connections must not hold up a shutdown.

@@ -1,6 +1,6 @@
 // Some questions no single replica can answer, and some orders all of them must hear.
 
-import { StatusError } from "@servable/errors";
+import { StatusError, type StatusCode } from "@servable/errors";
 import { withSignal, type Caller } from "./caller.ts";
 import { publicError, type ReplicaClient } from "./inference.ts";
 import type { Router } from "./router.ts";
@@ -42,10 +42,11 @@ export function createBroadcast({ router, replicas }: { router: Pick<Router, "re
   };
 }
 
-/** Why a replica failed, if one did; what a replica says itself comes before what the connection says. */
+/** Why a replica failed, if one did; what a replica says of the request comes before what it does not know, and that before what the connection says. */
 export function firstFailure(answers: readonly ReplicaAnswer[]): unknown {
   const reasons = answers.flatMap(({ result }) => (result.status === "rejected" ? [result.reason as unknown] : []));
-  return reasons.find((reason) => reason instanceof StatusError && reason.code !== "UNAVAILABLE") ?? reasons[0];
+  const without = (...codes: readonly StatusCode[]): unknown => reasons.find((reason) => reason instanceof StatusError && !codes.includes(reason.code));
+  return without("UNAVAILABLE", "NOT_FOUND") ?? without("UNAVAILABLE") ?? reasons[0];
 }
 
 /** The error to answer when no replica did what was asked. */

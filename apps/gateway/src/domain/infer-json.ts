@@ -167,7 +167,7 @@ export function rawInferRequest(body: Uint8Array, { model, version }: ModelRefer
   let data = body;
   const size = elementBytes(datatype);
   if (size === undefined) {
-    if (elementCount(shape.map(Math.abs)) !== 1) throw new StatusError("SHAPE_MISMATCH", `For BYTE datatype raw input '${input.name}', the model must have input shape [1]`);
+    if (variable > 0 || elementCount(shape) !== 1) throw new StatusError("SHAPE_MISMATCH", `For BYTE datatype raw input '${input.name}', the model must have input shape [1]`);
     data = tensorOf("BYTES", [1], [body]).data;
   } else if (variable > 1) {
     throw new StatusError("SHAPE_MISMATCH", `The shape of the raw input '${input.name}' can not be deduced because there are more than one variable-sized dimension`);

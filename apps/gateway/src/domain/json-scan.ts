@@ -15,7 +15,7 @@ export function checkNesting(body: Uint8Array): void {
     if (byte === QUOTE) at = endOfString(body, at);
     else if (byte === OPEN_LIST || byte === OPEN_OBJECT) {
       depth += 1;
-      if (depth > NESTING_DEPTH_MAX) throw new StatusError("JSON_MALFORMED", `JSON nesting depth exceeds maximum allowed limit (${NESTING_DEPTH_MAX})`);
+      if (depth > NESTING_DEPTH_MAX) throw new StatusError("JSON_MALFORMED", `JSON nesting depth exceeds maximum allowed limit (${NESTING_DEPTH_MAX})`, { metadata: { limit: "nesting" } });
     } else if (byte === CLOSE_LIST || byte === CLOSE_OBJECT) depth -= 1;
   }
 }

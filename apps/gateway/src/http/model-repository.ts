@@ -2,7 +2,7 @@ import { create, fromBinary, toBinary, type MessageInitShape } from "@bufbuild/p
 import { requireRole } from "@servable/auth";
 import { RepositoryIndexResponseSchema, RepositoryModelLoadRequestSchema, RepositoryModelUnloadRequestSchema } from "@servable/contracts/open-inference/grpc_service";
 import { StatusError } from "@servable/errors";
-import type { FastifyInstance } from "fastify";
+import type { FastifyInstance, FastifyRequest } from "fastify";
 import { objectOf } from "../domain/infer-json.ts";
 import type { ProtocolParts } from "../domain/protocol-parts.ts";
 import { callerOfRequest, jsonBodyOf, referenceOf, route } from "./http-caller.ts";
@@ -13,8 +13,7 @@ type ParameterInits = MessageInitShape<typeof RepositoryModelLoadRequestSchema>[
 export function modelRepositoryRoutes(app: FastifyInstance, { inference, questions }: Pick<ProtocolParts, "inference" | "questions">): void {
   for (const prefix of ["/v2/repository", "/v2/repository/:repository"]) {
     route(app, "POST", `${prefix}/index`, async (request, reply) => {
-      const { ready = false } = jsonBodyOf(request);
-      if (typeof ready !== "boolean") throw new StatusError("FIELD_INVALID", "Invalid value for 'ready': expected a boolean");
+      const ready = readyOf(request);
       const bytes = await questions.index(ready, callerOfRequest(request, reply));
       return fromBinary(RepositoryIndexResponseSchema, bytes).models.map(({ name, version, state, reason }) => ({ name, ...(version !== "" && { version }), state, reason }));
     });
@@ -32,6 +31,19 @@ export function modelRepositoryRoutes(app: FastifyInstance, { inference, questio
       });
     }
   }
+}
+
+/** The one field of an index request: whatever nests in its place is no boolean either. */
+function readyOf(request: FastifyRequest): boolean {
+  let ready: unknown;
+  try {
+    ready = jsonBodyOf(request)["ready"] ?? false;
+  } catch (error) {
+    if (!(error instanceof StatusError) || error.metadata["limit"] !== "nesting") throw error;
+    throw new StatusError("FIELD_INVALID", `Invalid value for 'ready': expected a boolean (${error.message})`, { metadata: { field: "ready" }, cause: error });
+  }
+  if (typeof ready === "boolean") return ready;
+  throw new StatusError("FIELD_INVALID", "Invalid value for 'ready': expected a boolean", { metadata: { field: "ready" } });
 }
 
 function repositoryParameters(parameters: Readonly<Record<string, unknown>>): NonNullable<ParameterInits> {
