@@ -104,6 +104,8 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
     return payload.pipe(decoder);
   });
   app.addHook("onRequest", (request, reply, done) => {
+    // Of two lengths the chunks' own is right (RFC 9112, section 6.3); a strict server never gets here with both.
+    if (request.headers["transfer-encoding"] !== undefined) delete request.headers["content-length"];
     const tracer = trace.getTracer("@servable/http");
     const parent = propagation.extract(context.active(), request.headers);
     request.span = tracer.startSpan(`HTTP ${request.method}`, { kind: SpanKind.SERVER, attributes: { "http.request.method": request.method, "url.path": request.url.split("?")[0] ?? "" } }, parent);
