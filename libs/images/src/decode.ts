@@ -11,8 +11,8 @@ import { resample } from "./resample.ts";
 export interface DecodeOptions {
   /** Largest width × height of a file. */
   readonly pixelsMax: number;
-  /** What stands behind transparent pixels, 0 to 255. */
-  readonly background: number;
+  /** What stands behind transparent pixels, 0 to 255; absent = their colours are taken as they are stored. */
+  readonly background?: number | undefined;
   /** Larger pictures are shrunk to this longer side. */
   readonly sideMax?: number | undefined;
 }
@@ -33,7 +33,7 @@ sharp.block({ operation: ["VipsForeignLoad"] });
 sharp.unblock({ operation: ["Jpeg", "Png", "Webp", "Nsgif", "Tiff", "Heif"].map((name) => `VipsForeignLoad${name}`) });
 
 /**
- * Decodes the first picture of a file: upright as its EXIF orientation says, in RGB, transparency upon `background`.
+ * Decodes the first picture of a file: upright as its EXIF orientation says, in RGB.
  * Colour profiles are ignored, since models' makers ignored them, except of CMYK, which means nothing without one.
  *
  * @throws StatusError `IMAGE_INVALID`
@@ -61,7 +61,8 @@ async function fromLibrary(bytes: Uint8Array, format: ImageFormat, { pixelsMax, 
     checkPixels({ width, height }, pixelsMax);
     const { data, info } = await sharp(bytes, { ...input, ignoreIcc: space !== "cmyk" })
       .autoOrient()
-      .flatten({ background: { r: background, g: background, b: background } })
+      .flatten(background === undefined ? false : { background: { r: background, g: background, b: background } })
+      .removeAlpha()
       .toColourspace("srgb")
       .raw({ depth: "uchar" })
       .toBuffer({ resolveWithObject: true });

@@ -55,6 +55,8 @@ const WORKER = fileURLToPath(new URL("./image-worker.ts", import.meta.url));
 const RESTART_MS = 100;
 const RESTART_MS_MAX = 2_000;
 const MEMORY_WATCH_MS = 50;
+/** How long the process may take to start; the job's own time begins then. */
+const START_MS_MAX = 30_000;
 const PAGE_BYTES = 4_096;
 /** V8's own heap in the child; pixels lie outside of it. */
 const HEAP_MIB = 128;
@@ -100,6 +102,7 @@ class DecoderProcess {
   readonly #options: ProcessOptions;
   readonly #queue: QueuedJob[] = [];
   #child: ChildProcess | undefined;
+  #isReady = false;
   #running: (QueuedJob & { readonly id: number }) | undefined;
   #nextId = 1;
   #crashesInRow = 0;
@@ -176,6 +179,7 @@ class DecoderProcess {
       env: { ...childEnvironment(process.env), UV_THREADPOOL_SIZE: "2" },
       execArgv: [`--max-old-space-size=${HEAP_MIB}`],
     });
+    this.#isReady = false;
     child.on("message", (message: ImageResponseMessage) => this.#settle(message));
     child.once("exit", (code, signal) => this.#onExit(child, signal ?? `code ${code}`));
     child.once("error", (error) => this.#onExit(child, error.message));
@@ -184,6 +188,11 @@ class DecoderProcess {
 
   #settle(message: ImageResponseMessage): void {
     const running = this.#running;
+    if ("ready" in message) {
+      this.#isReady = true;
+      if (running !== undefined) this.#watch();
+      return;
+    }
     if (running?.id !== message.id) return;
     this.#release();
     this.#crashesInRow = 0;
@@ -194,7 +203,9 @@ class DecoderProcess {
 
   /** I1: what takes too long or too much memory is ended with its process. */
   #watch(): void {
-    const { jobMsMax, memoryBytesMax } = this.#options;
+    const { memoryBytesMax } = this.#options;
+    const jobMsMax = this.#isReady ? this.#options.jobMsMax : START_MS_MAX;
+    for (const timer of this.#limits) clearInterval(timer);
     const end = (verdict: string): void => {
       this.#verdict = verdict;
       this.#child?.kill("SIGKILL");

@@ -48,4 +48,4 @@ export type ImageAnswer = ImageTensor | DecodedPicture | readonly CutLine[];
 
 /** Messages between the two. */
 export type ImageRequestMessage = { readonly id: number; readonly job: ImageJob };
-export type ImageResponseMessage = { readonly id: number; readonly answer: ImageAnswer } | { readonly id: number; readonly reason: string; readonly message: string };
+export type ImageResponseMessage = { readonly ready: true } | { readonly id: number; readonly answer: ImageAnswer } | { readonly id: number; readonly reason: string; readonly message: string };

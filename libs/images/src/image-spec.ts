@@ -19,8 +19,8 @@ export interface ImageSpec {
   readonly scale: number;
   readonly mean: readonly number[];
   readonly std: readonly number[];
-  /** What stands behind transparent pixels, 0 to 255. */
-  readonly background: number;
+  /** What stands behind transparent pixels, 0 to 255; absent = their colours are taken as they are stored, as Pillow does. */
+  readonly background?: number | undefined;
 }
 
 /** Pillow's filters, antialiased when shrinking, except `nearest`. */

@@ -20,6 +20,7 @@ try {
 }
 process.on("disconnect", () => process.exit(0));
 process.on("message", (message: ImageRequestMessage) => void answer(message));
+process.send?.({ ready: true } satisfies ImageResponseMessage);
 
 async function answer({ id, job }: ImageRequestMessage): Promise<void> {
   let response: ImageResponseMessage;

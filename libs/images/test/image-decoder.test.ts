@@ -68,11 +68,12 @@ describe("pictures of all kinds", { timeout: 60_000 }, () => {
     near(bottom, [10, 40, 240], 0);
   });
 
-  it("puts transparent pixels upon the background that is asked for", async () => {
+  it("puts transparent pixels upon the background that is asked for, or takes them as they are stored", async () => {
     const transparent = await sharp({ create: { width: 9, height: 9, channels: 4, background: { r: 200, g: 0, b: 0, alpha: 0 } } }).png().toBuffer();
 
-    assert.deepEqual((await colorsOf(transparent)).left, [255, 255, 255]);
+    assert.deepEqual((await colorsOf(transparent, { background: 255 })).left, [255, 255, 255]);
     assert.deepEqual((await colorsOf(transparent, { background: 0 })).left, [0, 0, 0]);
+    assert.deepEqual((await colorsOf(transparent, { background: undefined })).left, [200, 0, 0]);
   });
 
   it("makes the numbers, colours and order that the model wants", async () => {

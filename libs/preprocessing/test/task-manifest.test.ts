@@ -10,7 +10,7 @@ describe("task manifests", () => {
     const { tasks, image, classification } = readTaskManifest(IMAGE);
 
     assert.deepEqual(tasks, ["image-classification"]);
-    assert.deepEqual(image, { input: undefined, width: 224, height: 224, fit: "crop", shortSide: undefined, fill: 0, resample: "bilinear", colors: undefined, layout: undefined, scale: 1, mean: [128], std: [128], background: 255 });
+    assert.deepEqual(image, { input: undefined, width: 224, height: 224, fit: "crop", shortSide: undefined, fill: 0, resample: "bilinear", colors: undefined, layout: undefined, scale: 1, mean: [128], std: [128], background: undefined });
     assert.deepEqual(classification, { output: undefined, scores: "logits", labels: { kind: "file", file: "labels.txt", key: undefined }, topK: 5 });
   });
 

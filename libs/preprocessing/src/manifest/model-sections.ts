@@ -14,7 +14,8 @@ export interface ImageSection {
   readonly scale: number;
   readonly mean: readonly number[];
   readonly std: readonly number[];
-  readonly background: number;
+  /** What stands behind transparent pixels; absent = their colours are taken as they are stored, as Pillow does. */
+  readonly background: number | undefined;
 }
 
 /** How sentences become inputs. */
@@ -69,7 +70,7 @@ export function readImage(fields: FieldReader): ImageSection {
     scale: fields.number("scale") ?? 1,
     mean: fields.numbers("mean", CHANNELS_MAX) ?? [0],
     std: fields.numbers("std", CHANNELS_MAX) ?? [1],
-    background: fields.whole("background", 0, PIXEL_MAX) ?? PIXEL_MAX,
+    background: fields.whole("background", 0, PIXEL_MAX),
   };
   fields.finish();
   if (section.std.includes(0)) throw fields.refuse("std", "must not be 0: values are divided by it");
