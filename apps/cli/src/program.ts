@@ -9,6 +9,7 @@ import { projectsCommand } from "./commands/projects.ts";
 import { quickstartCommand } from "./commands/quickstart.ts";
 import { statusCommand } from "./commands/status.ts";
 import { classifyImageCommand, classifyTextCommand, detectSpeechCommand, embedCommand, readTextCommand } from "./commands/tasks.ts";
+import { topCommand } from "./commands/top.ts";
 import { traceCommand } from "./commands/trace.ts";
 import { trainCommand } from "./commands/train.ts";
 import { undeployCommand } from "./commands/undeploy.ts";
@@ -37,7 +38,7 @@ Examples:
 Each command explains itself: servable <command> --help`,
     );
   const commands = [
-    upCommand, quickstartCommand, statusCommand, modelsCommand, deployCommand, undeployCommand, predictCommand,
+    upCommand, quickstartCommand, statusCommand, topCommand, modelsCommand, deployCommand, undeployCommand, predictCommand,
     classifyImageCommand, classifyTextCommand, embedCommand, detectSpeechCommand, readTextCommand,
     trainCommand, datasetsCommand, jobsCommand, keysCommand, projectsCommand, traceCommand,
   ];

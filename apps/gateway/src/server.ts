@@ -41,6 +41,7 @@ import { explanationProxy } from "./rpc/explanation-proxy.ts";
 import { iamService } from "./rpc/iam-service.ts";
 import { inferenceProxy, modelRepositoryAlias } from "./rpc/inference-proxy.ts";
 import { createReplicaChannels } from "./rpc/replica-channels.ts";
+import { replicaService } from "./rpc/replica-service.ts";
 import { tasksProxy } from "./rpc/tasks-proxy.ts";
 import { createApiKeyStore } from "./store/api-key-store.ts";
 import { createProjectStore } from "./store/project-store.ts";
@@ -151,7 +152,7 @@ export async function startServer(config: GatewayConfig, { logger = createLogger
     await startGrpcServer({
       address: `${config.host}:${config.grpcPort}`,
       portVariable: "SERVABLE_GRPC_PORT",
-      services: [inferenceProxy(protocol), tasksProxy(taskCalls), explanationProxy(explain), modelRepositoryAlias(protocol), iamService({ projects, keys, authenticator, now }), billingService(usageStore, usage)],
+      services: [inferenceProxy(protocol), tasksProxy(taskCalls), explanationProxy(explain), modelRepositoryAlias(protocol), replicaService(broadcast), iamService({ projects, keys, authenticator, now }), billingService(usageStore, usage)],
       proxies: controlProxies(registry, training),
       authenticate: grpcAuthentication(verify),
       receiveBytesMax: config.messageBytesMax,

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { MessageInitShape } from "@bufbuild/protobuf";
+import { ReplicaService, type ListReplicaStatusesResponse } from "@servable/contracts/inference/v1/replica";
 import { DeploymentService, Deployment_State, type VersionPolicySchema, type Deployment, type Replica } from "@servable/contracts/registry/v1/deployment";
 import { GRPCInferenceService } from "@servable/contracts/open-inference/grpc_service";
 import { StatusError } from "@servable/errors";
@@ -36,11 +37,13 @@ export class Deployments {
   readonly #connection: Connection;
   readonly #deployments: Client<typeof DeploymentService>;
   readonly #inference: Client<typeof GRPCInferenceService>;
+  readonly #replicas: Client<typeof ReplicaService>;
 
   constructor(connection: Connection) {
     this.#connection = connection;
     this.#deployments = connection.client(DeploymentService);
     this.#inference = connection.client(GRPCInferenceService);
+    this.#replicas = connection.client(ReplicaService);
   }
 
   /**
@@ -78,6 +81,11 @@ export class Deployments {
   /** The inference replicas that hold a lease; administrators only. */
   async replicas(options: ClientCallOptions = {}): Promise<Replica[]> {
     return (await this.#connection.retrying(() => this.#deployments.listReplicas({}, options), options)).replicas;
+  }
+
+  /** What every replica is doing: models, memory, engines; administrators only. */
+  replicaStatuses(options: ClientCallOptions = {}): Promise<ListReplicaStatusesResponse> {
+    return this.#connection.retrying(() => this.#replicas.listReplicaStatuses({}, options), options);
   }
 
   async #write(id: string, name: string, options: DeployOptions): Promise<void> {

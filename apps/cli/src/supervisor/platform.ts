@@ -77,7 +77,7 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
     await startSupervisor({
       groups: [
         [internal("model-registry", "model-registry")],
-        [internal("training", "training"), ...Array.from({ length: replicas }, (_, index) => internal(`inference-${index}`, "inference", { SERVABLE_REPLICA_ID: `local-${index}` }))],
+        [internal("training", "training"), ...Array.from({ length: replicas }, (_, index) => internal(`inference-${index}`, "inference", { SERVABLE_REPLICA_ID: `local-${index}`, SERVABLE_REPLICAS_PER_HOST: String(replicas) }))],
         [{ name: "gateway", entry: entryOf("gateway"), env: () => gatewayEnv }],
       ],
       logDir: dataDir.file("logs"),

@@ -113,7 +113,11 @@ export class MemoryBudget {
    * @throws StatusError `MODEL_TOO_LARGE` when it will never fit, `MEMORY_BUDGET_FULL` when no room came in time
    */
   async admit(model: BudgetedModel, bytes: number, isAwaited: boolean): Promise<MemorySeat | undefined> {
-    if (!isAwaited && this.#isBlocked) return undefined;
+    if (!isAwaited && this.#isBlocked) {
+      const plan = planEviction({ ...this.#state(), neededBytes: bytes });
+      if (plan.kind === "never") throw this.#tooLarge(model, bytes, plan.availableBytes);
+      return undefined;
+    }
     if (this.#waitingCount >= WAITING_MAX) throw full(model, bytes, `${WAITING_MAX} loads wait for memory already`);
     this.#waitingCount++;
     const turn = this.#turn.then(() => this.#admitNext(model, bytes, isAwaited)); // I1
@@ -138,7 +142,7 @@ export class MemoryBudget {
       const plan = planEviction({ ...this.#state(), neededBytes: bytes, spareUsedWithinMs: isAwaited ? 0 : SPARE_USED_WITHIN_MS });
       switch (plan.kind) {
         case "never":
-          throw new StatusError("MODEL_TOO_LARGE", `'${model.name}' needs about ${bytes} bytes of memory, ${plan.availableBytes} of ${budgetBytes} are there for it besides pinned models: raise SERVABLE_MEMORY_BUDGET, unpin models or use a smaller one`, { metadata: { model: model.name, neededBytes: String(bytes), availableBytes: String(plan.availableBytes) } });
+          throw this.#tooLarge(model, bytes, plan.availableBytes);
         case "fits":
           await this.#evict(plan.evict); // I3
           return this.#seat(model, bytes);
@@ -155,6 +159,10 @@ export class MemoryBudget {
         }
       }
     }
+  }
+
+  #tooLarge(model: BudgetedModel, bytes: number, availableBytes: number): StatusError {
+    return new StatusError("MODEL_TOO_LARGE", `'${model.name}' needs about ${bytes} bytes of memory, ${availableBytes} of ${this.#options.budgetBytes} are there for it besides pinned models: raise SERVABLE_MEMORY_BUDGET, unpin models or use a smaller one`, { metadata: { model: model.name, neededBytes: String(bytes), availableBytes: String(availableBytes) } });
   }
 
   async #evict(keys: readonly string[]): Promise<void> {

@@ -78,6 +78,6 @@ function modelStatus({ spec, state, message, executor, stats, inFlight, footprin
     pinned,
     latencyUsP50: microseconds(p50Ns),
     latencyUsP99: microseconds(p99Ns),
-    ...(lastUsedMs === 0 ? {} : { lastRequestTime: timestampFromMs(lastUsedMs) }),
+    ...(lastUsedMs === 0 ? {} : { lastRequestTime: timestampFromMs(Math.round(lastUsedMs)) }),
   };
 }
