@@ -8,6 +8,7 @@ import { readTritonRepository } from "@servable/triton-repository";
 import { withClient, withCommonOptions, type CommonOptions } from "../common-options.ts";
 import { byDependency, importModel, versionPolicyOf, type ImportedModel } from "../import/import-repository.ts";
 import { onnxFiles } from "../import/onnx-files.ts";
+import { collect } from "../option-parsers.ts";
 import { renderFindings, renderImported } from "../render/import-report.ts";
 import { signatureLines } from "../render/signature.ts";
 import { formatBytes } from "../render/table.ts";
@@ -19,6 +20,9 @@ interface ImportCommandOptions extends CommonOptions {
   readonly config?: string;
   readonly description?: string;
   readonly deploy?: boolean;
+  /** True where neither option was given. */
+  readonly manifest?: string | boolean;
+  readonly with?: string[];
 }
 
 /** `servable models import`: an ONNX file, or a Triton model repository. */
@@ -29,6 +33,9 @@ export function importCommand(terminal: Terminal): Command {
     .option("--name <model>", "model to add the version to; made when it does not exist (of a folder: its own names)")
     .option("--config <json or file>", 'serving settings, e.g. \'{"max_batch_size": 8}\' or a JSON file (files only)')
     .option("--description <text>", "what is new in this version (files only)")
+    .option("--manifest <file>", "servable.yaml of the tasks that it does (default: the one beside the model; files only)")
+    .option("--no-manifest", "leave a servable.yaml beside the model out")
+    .option("--with <files>", "further files of the version, between commas or repeated: labels, tokenizer.json (files only)", collect)
     .option("--deploy", "also serve what was imported, the versions that its version_policy selects")
     .addHelpText(
       "after",
@@ -38,6 +45,7 @@ Files that a model needs come along: weights beside it, servable.yaml and what t
 Examples:
   $ servable models import resnet.onnx --name resnet
   $ servable models import resnet.onnx --name resnet --config '{"max_batch_size": 8}'
+  $ servable models import intents.onnx --name intents --manifest tasks/intents.yaml --with tokenizer.json,labels.json
   $ servable models import ./model_repository --deploy`,
     )
     .action(async (path: string, options: ImportCommandOptions, command: Command) => {
@@ -50,7 +58,7 @@ Examples:
 async function importFile(client: ServableClient, file: string, options: ImportCommandOptions & { readonly name: string }, terminal: Terminal): Promise<void> {
   const { name, description, deploy = false } = options;
   const view = createUploadProgress(terminal.stderr.isTTY === true ? terminal.stderr : { write: () => {} });
-  const files = onnxFiles(file);
+  const files = onnxFiles(file, { manifest: options.manifest === true ? undefined : options.manifest, others: options.with });
   let started = false;
   const version = await client.models
     .importVersion({
