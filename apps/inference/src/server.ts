@@ -65,6 +65,7 @@ export async function startServer(config: InferenceConfig): Promise<InferenceSer
       startEngine: startEngineProcess,
       rateLimiter,
       session: { intraOpThreads: config.intraOpThreads, executionProviders: config.executionProviders, runMsMax: config.runMsMax },
+      onProviderMissing: (spec, message) => logger.warn({ event: "execution_provider_missing", model: spec.name, version: spec.version, why: message }),
       onCrash: (spec, { message, restartCount, final }) => {
         recordEngineCrash(spec.name);
         logger.error({ event: "engine_crashed", model: spec.name, version: spec.version, how: message, restart_count: restartCount, final });

@@ -123,7 +123,7 @@ describe("what becomes of settings", () => {
       "backend": "honoured", "max_batch_size": "honoured", "dynamic_batching.max_queue_delay_microseconds": "honoured",
       "instance_group[0].count": "honoured", "instance_group[0].kind": "honoured", "instance_group[1].kind": "not honoured", "instance_group[1].gpus": "not honoured",
       "optimization.execution_accelerators.gpu_execution_accelerator": "not honoured", "response_cache.enable": "not honoured",
-      'parameters["execution_mode"]': "not honoured", 'parameters["mine"]': "ignored", "model_repository_agents": "not honoured",
+      'parameters["execution_mode"]': "adapted", 'parameters["mine"]': "ignored", "model_repository_agents": "not honoured",
       "configs/fast.pbtxt": "not honoured", "1/odd name": "not honoured", "2/": "not honoured",
     });
     assert(models[0]?.findings.every(({ verdict, reason }) => (verdict === "honoured") === (reason === "")));

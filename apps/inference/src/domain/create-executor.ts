@@ -18,6 +18,7 @@ import type { PipelineModels } from "./pipeline-models.ts";
 import { SequenceExecutor } from "./sequence-executor.ts";
 import { RateLimitedEngine, rateLimitOf } from "./rate-limited-engine.ts";
 import { readSequenceSettings } from "./sequence-settings.ts";
+import { withProviderFallback } from "./provider-fallback.ts";
 import { sessionSettingsOf, type SessionDefaults } from "./session-settings.ts";
 
 /** What executors are made with. */
@@ -28,6 +29,8 @@ export interface ExecutorDeps {
   readonly rateLimiter: RateLimiter;
   /** Told of an engine's crash; `final` when it stays down. */
   readonly onCrash: (spec: VersionSpec, crash: { readonly message: string; readonly restartCount: number; readonly final: boolean }) => void;
+  /** Told when a version runs without the accelerators that its configuration asks for. */
+  readonly onProviderMissing?: (spec: VersionSpec, message: string) => void;
 }
 
 /** How an executor is made of a version's files. `onDown` is told when it will answer no more; `models` are those that pipelines call. */
@@ -73,9 +76,10 @@ async function createSequences(deps: ExecutorDeps, folder: string, spec: Version
 }
 
 /** Starts the instances of a version side by side; when one cannot, none stays. `onDown` is told when all of them are down for good. */
-async function startEngines({ startEngine, session, rateLimiter, onCrash }: ExecutorDeps, folder: string, spec: VersionSpec, { onUp, onDown }: { onUp: () => void; onDown: (message: string) => void }): Promise<Engine[]> {
-  const settings = sessionSettingsOf(spec.config, session);
+async function startEngines({ startEngine, session, rateLimiter, onCrash, onProviderMissing }: ExecutorDeps, folder: string, spec: VersionSpec, { onUp, onDown }: { onUp: () => void; onDown: (message: string) => void }): Promise<Engine[]> {
+  const { fallbackProviders, ...settings } = sessionSettingsOf(spec.config, session);
   const start = usesBf16(spec.signature) ? bf16Engines(startEngine, spec.signature) : startEngine;
+  const startOrFallBack = withProviderFallback(start, fallbackProviders, (message) => onProviderMissing?.(spec, message));
   const path = join(folder, "model.onnx");
   const count = instanceCountOf(spec.config);
   const down = new Set<number>();
@@ -85,7 +89,7 @@ async function startEngines({ startEngine, session, rateLimiter, onCrash }: Exec
       const needs = rateLimitOf(spec.name, spec.config, instance);
       const limit = needs === undefined ? undefined : rateLimiter.register(needs);
       try {
-        const engine = await start({
+        const engine = await startOrFallBack({
           path,
           model: spec.name,
           ...settings,

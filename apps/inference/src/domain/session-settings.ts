@@ -9,6 +9,13 @@ export interface SessionDefaults {
   readonly runMsMax: number;
 }
 
+/** How the sessions of a version are made, and how long their runs may take. */
+export interface VersionSession extends Omit<SessionSettings, "path"> {
+  readonly runMsMax: number;
+  /** What to run on where this build lacks the accelerators of the configuration; undefined = they are not wishes. */
+  readonly fallbackProviders: readonly string[] | undefined;
+}
+
 /** onnxruntime's names of what Triton calls accelerators. */
 const ACCELERATORS: Readonly<Record<string, string>> = { cuda: "cuda", tensorrt: "tensorrt", openvino: "openvino", webgpu: "webgpu", coreml: "coreml", directml: "dml" };
 
@@ -19,14 +26,16 @@ const ACCELERATORS: Readonly<Record<string, string>> = { cuda: "cuda", tensorrt:
  *
  * @throws StatusError `FIELD_INVALID` naming the parameter
  */
-export function sessionSettingsOf(config: ModelConfig, defaults: SessionDefaults): Omit<SessionSettings, "path"> & { readonly runMsMax: number } {
+export function sessionSettingsOf(config: ModelConfig, defaults: SessionDefaults): VersionSession {
   const level = config.optimization?.graph?.level ?? 0;
+  const accelerators = acceleratorsOf(config);
   return {
     intraOpThreads: wholeNumber(config, "intra_op_thread_count", 256) ?? defaults.intraOpThreads,
     interOpThreads: wholeNumber(config, "inter_op_thread_count", 256) ?? 1,
-    executionProviders: executionProvidersOf(config) ?? defaults.executionProviders,
-    // Triton: -1 = basic, 1 = extended, 0 = the default: all.
-    graphOptimizationLevel: level < 0 ? "basic" : level === 1 ? "extended" : "all",
+    executionProviders: executionProvidersOf(config) ?? accelerators ?? defaults.executionProviders,
+    fallbackProviders: executionProvidersOf(config) === undefined && accelerators !== undefined ? defaults.executionProviders : undefined,
+    // Triton's onnxruntime backend: -1 = basic, 1 = extended, 2 = none, 0 = the default: all.
+    graphOptimizationLevel: level < 0 ? "basic" : level === 1 ? "extended" : level > 1 ? "disabled" : "all",
     prepacking: flag(config, "servable.prepacking") ?? true,
     memoryArena: flag(config, "enable_mem_arena") ?? true,
     runMsMax: wholeNumber(config, "servable.run_timeout_ms", 86_400_000) ?? defaults.runMsMax,
@@ -35,7 +44,10 @@ export function sessionSettingsOf(config: ModelConfig, defaults: SessionDefaults
 
 function executionProvidersOf(config: ModelConfig): readonly string[] | undefined {
   const given = config.parameters["servable.execution_providers"]?.stringValue;
-  if (given !== undefined) return given.split(",").map((name) => name.trim()).filter((name) => name !== "");
+  return given?.split(",").map((name) => name.trim()).filter((name) => name !== "");
+}
+
+function acceleratorsOf(config: ModelConfig): readonly string[] | undefined {
   const accelerators = config.optimization?.executionAccelerators;
   const named = [...(accelerators?.gpuExecutionAccelerator ?? []), ...(accelerators?.cpuExecutionAccelerator ?? [])].map(({ name }) => ACCELERATORS[name.toLowerCase()] ?? name.toLowerCase());
   return named.length === 0 ? undefined : [...named, "cpu"];
