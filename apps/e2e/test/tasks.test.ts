@@ -73,6 +73,19 @@ describe("ready-made tasks on a platform", { timeout: 240_000, skip: skipWithout
     assert.match((await cli("classify-text", "intents", text, "--json")).out, /"label": "card_arrival"/);
   });
 
+  it("of many callers share batches, as every other call", async () => {
+    const files = [{ path: "model.onnx", file: asset("bert-mini-intents/classifier-banking77.onnx") }, { path: "servable.yaml", file: example("intents") }, ...["tokenizer.json", "labels.json"].map((path) => ({ path, file: asset(`bert-mini-intents/${path}`) }))];
+    await platform.client.models.importVersion({ model: "batched", files, servingConfigJson: '{"max_batch_size": 8, "dynamic_batching": {"max_queue_delay_microseconds": 20000}}' });
+    await platform.client.deployments.deploy({ model: "batched" });
+
+    const answers = await Promise.all(Array.from({ length: 24 }, () => platform.client.tasks.classifyText(["my card has not arrived yet"], { model: "batched", topK: 1 })));
+    const { model_stats } = (await (await platform.fetch("/v2/models/batched/stats")).json()) as { model_stats: { inference_count: number; execution_count: number }[] };
+
+    assert.ok(answers.every(({ results }) => results[0]?.labels[0]?.label === "card_arrival"));
+    assert.equal(model_stats[0]?.inference_count, 24);
+    assert.ok((model_stats[0]?.execution_count ?? 24) < 24, `${model_stats[0]?.execution_count} executions`);
+  });
+
   it("find speech in a recording", async () => {
     await serve("vad", "speech-vad/silero_vad.onnx", "speech");
     const { segments, audioMs, speechMs } = await platform.client.tasks.detectSpeech(asset("speech-vad/test.wav"), { model: "vad" });

@@ -1,5 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { StatusError } from "@servable/errors";
 import type { LoadedModel } from "./domain/loaded-model.ts";
 import type { ModelRepository } from "./domain/model-repository.ts";
 import type { TaskDeps, TaskModel } from "./domain/tasks/task-model.ts";
@@ -20,9 +21,11 @@ function taskModelOf(model: LoadedModel): TaskModel {
   return {
     name: spec.name,
     version: spec.version,
-    signature: spec.signature,
+    // What callers see, whatever shapes the configuration makes of it inside.
+    signature: model.target.signature,
     maxBatchSize: spec.config.maxBatchSize,
     async readFile(path) {
+      if (model.folder === "") throw new StatusError("MODEL_NOT_READY", `'${spec.name}' version ${spec.version} is being fetched: call again shortly`);
       try {
         return await readFile(join(model.folder, path));
       } catch (error) {

@@ -7,7 +7,7 @@ import type { TaskModel } from "./task-model.ts";
 
 /** Runs a model once, as any caller's request would be run. */
 export async function runModel(model: TaskModel, inputs: readonly NamedTensor[], outputs: readonly string[], batchSize: number, context: InferContext): Promise<ReadonlyMap<string, Tensor>> {
-  const result = await model.infer({ id: "", inputs, outputs, batchSize, parameters: new Map(), priority: 0, queueTimeoutUs: 0, sequence: undefined }, context);
+  const result = await model.infer({ id: "", inputs, outputs, batchSize: model.maxBatchSize > 0 ? batchSize : 1, parameters: new Map(), priority: 0, queueTimeoutUs: 0, sequence: undefined }, context);
   return new Map(result.outputs.map((output) => [output.name, output]));
 }
 
