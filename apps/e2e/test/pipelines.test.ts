@@ -1,16 +1,19 @@
 import assert from "node:assert/strict";
-import { writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { basename, join } from "node:path";
 import { after, before, describe, it } from "node:test";
+import { runCli } from "@servable/cli";
 import { GRPCInferenceService, type ModelStreamInferResponse } from "@servable/contracts/open-inference/grpc_service";
 import { StatusError } from "@servable/errors";
 import { createChannel, createClient, type Channel } from "@servable/grpc";
 import { Graph, buildModel, mul, reduceSum } from "@servable/onnx";
-import { elementsOf, tensorOf } from "@servable/tensor";
-import { accumulatorModel, addSubModel, repeatModel, tempDir } from "@servable/testing";
+import { elementsOf, encodeBytesElements, tensorOf } from "@servable/tensor";
+import { accumulatorModel, addSubModel, repeatModel, sharedAsset, skipWithout, tempDir } from "@servable/testing";
 import { TestPlatform } from "../src/test-platform.ts";
 
 // Models made of models, through the gateway: ensembles, typed graphs, sequences and decoupled steps.
+
+const [PICTURES, TEXTS] = ["assets/imagenet-mobilenetv2", "assets/bert-mini-intents"];
 
 /** y = factor · x, INT32 [batch, 16]. */
 function scaleModel(factor: number): Uint8Array {
@@ -38,6 +41,8 @@ describe("pipelines", { timeout: 180_000 }, () => {
     writeFileSync(file, bytes);
     await platform.client.models.importFile({ model, file, servingConfigJson: config });
   };
+  /** A pipeline is all settings and no file. */
+  const importPipeline = (pipeline: { model: string; servingConfigJson: string }) => platform.client.models.importVersion({ ...pipeline, files: [] });
   before(async () => {
     platform = await TestPlatform.create();
     channel = createChannel(platform.platform.grpcAddress);
@@ -69,7 +74,7 @@ describe("pipelines", { timeout: 180_000 }, () => {
       output: [tensor("DIFFERENCE"), tensor("TOTAL", 1)],
       ensemble_scheduling: { step: [step("total", { x: "scaled" }, { total: "TOTAL" }), step("triple", { x: "sum" }, { y: "scaled" }), step("simple", { INPUT0: "A", INPUT1: "B" }, { OUTPUT0: "sum", OUTPUT1: "DIFFERENCE" })] },
     });
-    await platform.client.models.importPipeline({ model: "pipe", servingConfigJson });
+    await importPipeline({ model: "pipe", servingConfigJson });
 
     await client().repositoryModelLoad({ modelName: "pipe" });
     const answer = outputsOf(await client().modelInfer(requestOf("pipe", [vector("A", 5, 2), vector("B", 2, 2)])));
@@ -96,13 +101,13 @@ describe("pipelines", { timeout: 180_000 }, () => {
   });
 
   it("say which step is not loaded", async () => {
-    await platform.client.models.importPipeline({ model: "needy", servingConfigJson: JSON.stringify({ max_batch_size: 8, input: [tensor("A")], output: [tensor("OUT")], ensemble_scheduling: { step: [step("nobody", { x: "A" }, { y: "OUT" })] } }) });
+    await importPipeline({ model: "needy", servingConfigJson: JSON.stringify({ max_batch_size: 8, input: [tensor("A")], output: [tensor("OUT")], ensemble_scheduling: { step: [step("nobody", { x: "A" }, { y: "OUT" })] } }) });
 
     await assert.rejects(client().repositoryModelLoad({ modelName: "needy" }), (error: unknown) => error instanceof StatusError && /^failed to load 'needy', it depends on 'nobody': failed to load 'nobody'/.test(error.message) || assert.fail(String(error)));
   });
 
   it("that do not fit are refused with the tensor that does not", async () => {
-    await platform.client.models.importPipeline({ model: "misfit", servingConfigJson: JSON.stringify({ max_batch_size: 8, input: [tensor("A", 4)], output: [tensor("OUT")], ensemble_scheduling: { step: [step("triple", { x: "A" }, { y: "OUT" })] } }) });
+    await importPipeline({ model: "misfit", servingConfigJson: JSON.stringify({ max_batch_size: 8, input: [tensor("A", 4)], output: [tensor("OUT")], ensemble_scheduling: { step: [step("triple", { x: "A" }, { y: "OUT" })] } }) });
 
     await assert.rejects(client().repositoryModelLoad({ modelName: "misfit" }), (error: unknown) => error instanceof StatusError && /'x' of 'triple' has the shape \[-1, 16\], the caller writes \[-1, 4\]/.test(error.message) || assert.fail(String(error)));
   });
@@ -121,7 +126,7 @@ root:
             then: {model: simple, inputs: {INPUT0: A, INPUT1: A}, outputs: {OUTPUT0: OUT}}
         otherwise: {model: triple, inputs: {x: A}, outputs: {y: OUT}}
 `;
-    await platform.client.models.importPipeline({ model: "branching", servingConfigJson: JSON.stringify({ max_batch_size: 8, input: [tensor("A")], output: [tensor("OUT"), tensor("total", 1)], parameters: { "servable.graph": { string_value: graph } } }) });
+    await importPipeline({ model: "branching", servingConfigJson: JSON.stringify({ max_batch_size: 8, input: [tensor("A")], output: [tensor("OUT"), tensor("total", 1)], parameters: { "servable.graph": { string_value: graph } } }) });
     await client().repositoryModelLoad({ modelName: "branching" });
     const ask = async (value: number, mode?: string): Promise<unknown> => {
       const parameters = mode === undefined ? {} : { mode: { parameterChoice: { case: "stringParam" as const, value: mode } } };
@@ -131,9 +136,55 @@ root:
     assert.deepEqual([await ask(10), await ask(2), await ask(2, "plain")], [-10, 6, 4]);
   });
 
+  describe("take pictures and sentences", { skip: skipWithout(`${PICTURES}/expected.json`, `${TEXTS}/expected.json`) }, () => {
+    const asset = (path: string): string => sharedAsset(path) ?? "";
+    const importFolder = async (name: string, model: string, ...files: string[]): Promise<void> => {
+      const folder = join(directory.path, name);
+      mkdirSync(folder);
+      copyFileSync(asset(model), join(folder, "model.onnx"));
+      copyFileSync(join(import.meta.dirname, "../../../examples/tasks", name, "servable.yaml"), join(folder, "servable.yaml"));
+      for (const file of files) copyFileSync(asset(file), join(folder, basename(file)));
+      let complaint = "";
+      const stderr = { write: (text: string) => (complaint += text) };
+      assert.equal(await runCli(["models", "import", join(folder, "model.onnx"), "--name", name, "--address", platform.platform.grpcAddress, "--api-key", platform.apiKey], { stdout: { write: () => true }, stderr, env: {} }), 0, complaint);
+    };
+    const text = (name: string, dims = [-1]) => ({ name, data_type: "TYPE_STRING", dims });
+    const bytesRequest = (modelName: string, name: string, elements: readonly Uint8Array[]) => ({ modelName, inputs: [{ name, datatype: "BYTES", shape: [BigInt(elements.length)] }], rawInputContents: [encodeBytesElements(elements)] });
+    const textsOf = ({ outputs, rawOutputContents }: { outputs: readonly { name: string; shape: readonly bigint[] }[]; rawOutputContents: readonly Uint8Array[] }, name: string): string[] => {
+      const index = outputs.findIndex((output) => output.name === name);
+      return elementsOf({ datatype: "BYTES", shape: outputs[index]?.shape.map(Number) ?? [], data: rawOutputContents[index] as Uint8Array }).map((value) => Buffer.from(value as Uint8Array).toString());
+    };
+
+    it("as files: decoded, run and labelled on the way", async () => {
+      await importFolder("mobilenet", `${PICTURES}/mobilenet_v2_1.0_224_qdq_uint8.onnx`, `${PICTURES}/imagenet_labels.txt`);
+      await client().repositoryModelLoad({ modelName: "mobilenet" });
+      const { inputs, outputs } = await client().modelMetadata({ name: "mobilenet" });
+      const graph = { root: { sequence: [{ decode_image: { model: "mobilenet", from: "FILE" } }, { model: "mobilenet", inputs: { [inputs[0]?.name ?? ""]: inputs[0]?.name }, outputs: { [outputs[0]?.name ?? ""]: "scores" } }, { top_labels: { model: "mobilenet", from: "scores", top_k: 2, to: { labels: "LABEL" } } }] } };
+      await importPipeline({ model: "what_is_it", servingConfigJson: JSON.stringify({ input: [text("FILE")], output: [text("LABEL", [-1, -1])], parameters: { "servable.graph": { string_value: JSON.stringify(graph) } } }) });
+      await client().repositoryModelLoad({ modelName: "what_is_it" });
+
+      const answer = await client().modelInfer(bytesRequest("what_is_it", "FILE", [readFileSync(asset(`${PICTURES}/pictures/bird.bmp`))]));
+
+      assert.deepEqual([textsOf(answer, "LABEL")[0], answer.outputs[0]?.shape], ["chickadee", [1n, 2n]]);
+      await assert.rejects(client().modelInfer(bytesRequest("what_is_it", "FILE", [Buffer.from("no picture")])), (error: unknown) => error instanceof StatusError && error.reason === "IMAGE_INVALID" && error.message.startsWith("in graph 'what_is_it', ") || assert.fail(String(error)));
+    });
+
+    it("as texts: tokenised, run and labelled on the way", async () => {
+      await importFolder("intents", `${TEXTS}/classifier-banking77.onnx`, `${TEXTS}/tokenizer.json`, `${TEXTS}/labels.json`);
+      const graph = "root: {sequence: [{tokenize: {model: intents, from: TEXT}}, {model: intents}, {top_labels: {model: intents, from: logits, top_k: 1, to: {labels: INTENT, probabilities: P}}}]}";
+      await importPipeline({ model: "intent_of", servingConfigJson: JSON.stringify({ input: [text("TEXT")], output: [text("INTENT", [-1, -1]), { name: "P", data_type: "TYPE_FP32", dims: [-1, -1] }], parameters: { "servable.graph": { string_value: graph } } }) });
+      await client().repositoryModelLoad({ modelName: "intent_of" });
+      const goldens = (JSON.parse(readFileSync(asset(`${TEXTS}/expected.json`), "utf8")) as { text: string; label: string }[]).slice(0, 5);
+
+      const answer = await client().modelInfer(bytesRequest("intent_of", "TEXT", goldens.map((golden) => Buffer.from(golden.text))));
+
+      assert.deepEqual(textsOf(answer, "INTENT"), goldens.map(({ label }) => label));
+    });
+  });
+
   it("carry sequences to their steps, over a stream", async () => {
     const one = (name: string) => ({ name, data_type: "TYPE_INT32", dims: [1] });
-    await platform.client.models.importPipeline({ model: "sequence_pipe", servingConfigJson: JSON.stringify({ max_batch_size: 4, input: [one("IN")], output: [one("SUM")], ensemble_scheduling: { step: [step("running_sum", { INPUT: "IN" }, { OUTPUT: "SUM" })] } }) });
+    await importPipeline({ model: "sequence_pipe", servingConfigJson: JSON.stringify({ max_batch_size: 4, input: [one("IN")], output: [one("SUM")], ensemble_scheduling: { step: [step("running_sum", { INPUT: "IN" }, { OUTPUT: "SUM" })] } }) });
     await client().repositoryModelLoad({ modelName: "sequence_pipe" });
     const send = (id: bigint, index: number) => ({
       modelName: "sequence_pipe",
@@ -192,7 +243,7 @@ root:
 
     it("may be steps of an ensemble, which then answers as often", async () => {
       const any = (name: string, data_type = "TYPE_INT32", dims = [-1]) => ({ name, data_type, dims });
-      await platform.client.models.importPipeline({
+      await importPipeline({
         model: "repeat_pipe",
         servingConfigJson: JSON.stringify({
           input: [any("IN"), any("DELAY", "TYPE_UINT32"), any("WAIT", "TYPE_UINT32", [1])],

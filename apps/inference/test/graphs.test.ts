@@ -4,6 +4,7 @@ import { StatusError } from "@servable/errors";
 import { seededRandom } from "@servable/scheduling";
 import { checkGraph } from "../src/domain/graph/check-graph.ts";
 import { GraphExecutor } from "../src/domain/graph/graph-executor.ts";
+import type { GraphSteps } from "../src/domain/graph/graph-steps.ts";
 import { parseGraph } from "../src/domain/graph/parse-graph.ts";
 import type { InferRequest } from "../src/domain/executor.ts";
 import { contextOf, fakeStepModel, modelsOf, namedTensor, requestOf, valuesOf, type FakeModel, type Type } from "./support/fake-step-model.ts";
@@ -19,11 +20,13 @@ const MODELS = [
   { name: "texts", inputs: { x: VECTOR }, outputs: { x: ["BYTES", [-1]] as Type }, answer: ({ x }: Record<string, readonly unknown[]>) => ({ x: numbers(x).map(String) }) },
 ] satisfies FakeModel[];
 
+const NO_STEPS: GraphSteps = { typeOf: async () => assert.fail("no step"), run: async () => assert.fail("no step") };
+
 function graphOf(graph: object | string, outputs: readonly string[] = ["x"]): GraphExecutor {
   const root = parseGraph(typeof graph === "string" ? graph : JSON.stringify(graph));
   const { byName } = modelsOf(MODELS.map(fakeStepModel));
   const writes = checkGraph(root, [{ name: "x", datatype: "INT32", shape: [-1] }], outputs.map((name) => ({ name, datatype: "INT32" as const, shape: [-1] })), byName);
-  return new GraphExecutor({ name: "g", root, writes, outputs, modelOf: byName, random: seededRandom(1) });
+  return new GraphExecutor({ name: "g", root, writes, outputs, modelOf: byName, steps: NO_STEPS, random: seededRandom(1) });
 }
 const ask = async (graph: GraphExecutor, values: readonly number[] = [1, 2], more: Partial<InferRequest> = {}) => valuesOf(await graph.infer(requestOf([namedTensor("x", "INT32", values)], more), contextOf()));
 

@@ -102,27 +102,6 @@ export class Models {
     }
   }
 
-  /**
-   * Adds a version that is made of other models: an ensemble or a typed graph, which is all configuration and no file.
-   *
-   * @param options.servingConfigJson ModelConfig as JSON with `input`, `output` and `ensemble_scheduling` or the parameter `servable.graph`
-   * @throws StatusError `FIELD_INVALID`
-   */
-  async importPipeline(options: Omit<ImportOptions, "file" | "onProgress"> & { readonly servingConfigJson: string }): Promise<ModelVersion> {
-    const { model, description = "", labels = {}, servingConfigJson } = options;
-    const { created } = await this.#ensureModel(model, options);
-    const parent = this.#connection.name("models", model);
-    const requestId = randomUUID();
-    let version: ModelVersion | undefined;
-    try {
-      version = await this.#connection.retrying(() => this.#registry.createModelVersion({ parent, requestId, modelVersion: { description, labels: { ...labels }, servingConfigJson } }, { signal: options.signal }), options);
-      return await this.#finalize(version.name, options);
-    } catch (error) {
-      await this.#discard(version, created ? parent : undefined);
-      throw error;
-    }
-  }
-
   list(options: ClientCallOptions = {}): Promise<Model[]> {
     return allPages(async (pageToken) => {
       const { models, nextPageToken } = await this.#connection.retrying(() => this.#registry.listModels({ parent: this.#connection.parent, pageSize: 1_000, pageToken }, options), options);

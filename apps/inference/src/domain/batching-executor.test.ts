@@ -30,7 +30,7 @@ async function executorOf(bytes: Uint8Array, config: MessageInitShape<typeof Mod
   mkdirSync(folder);
   writeFileSync(join(folder, "model.onnx"), bytes);
   const { inputs, outputs } = signatureOf(readModel(bytes));
-  const create_ = executorFactory({ startEngine: startEngineProcess, session: { intraOpThreads: 1, executionProviders: ["cpu"], runMsMax }, rateLimiter, onCrash: () => {} });
+  const create_ = executorFactory({ startEngine: startEngineProcess, session: { intraOpThreads: 1, executionProviders: ["cpu"], runMsMax }, rateLimiter, tasks: () => assert.fail("no graph"), onCrash: () => {} });
   return create_(folder, { deployment: "projects/p/deployments/m", name: "m", version: 1, etag: "", signature: { inputs, outputs }, config: create(ModelConfigSchema, config) }, () => {}, NO_MODELS);
 }
 const NO_MODELS: PipelineModels = { resolve: () => assert.fail("no pipeline"), changed: async () => {} };

@@ -50,8 +50,8 @@ function stepRequest({ model, inputs, outputs, request }: StepCall): InferReques
   return { ...request, inputs, outputs, batchSize };
 }
 
-/** Triton's prefix. */
-function inPipeline(pipeline: string, error: unknown): StatusError {
+/** An error with the pipeline in which it happened, as Triton writes it. */
+export function inPipeline(pipeline: string, error: unknown): StatusError {
   const { reason, code, message, metadata } = StatusError.from(error);
   if (reason === "INTERNAL" || reason === "CANCELLED") return StatusError.from(error);
   return new StatusError(reason, `in ${pipeline}, ${message}`, { code, metadata, cause: error });

@@ -15,11 +15,12 @@ import { PaddingExecutor } from "./padding-executor.ts";
 import { paddingRulesOf } from "./padding-rules.ts";
 import { isPipeline } from "./pipeline-config.ts";
 import type { PipelineModels } from "./pipeline-models.ts";
-import { SequenceExecutor } from "./sequence-executor.ts";
-import { RateLimitedEngine, rateLimitOf } from "./rate-limited-engine.ts";
-import { readSequenceSettings } from "./sequence-settings.ts";
 import { withProviderFallback } from "./provider-fallback.ts";
+import { RateLimitedEngine, rateLimitOf } from "./rate-limited-engine.ts";
+import { SequenceExecutor } from "./sequence-executor.ts";
+import { readSequenceSettings } from "./sequence-settings.ts";
 import { sessionSettingsOf, type SessionDefaults } from "./session-settings.ts";
+import type { TaskDeps } from "./tasks/task-model.ts";
 
 /** What executors are made with. */
 export interface ExecutorDeps {
@@ -27,6 +28,8 @@ export interface ExecutorDeps {
   readonly session: SessionDefaults;
   /** Resources that all models of the replica share. */
   readonly rateLimiter: RateLimiter;
+  /** What the steps before and behind the models of a graph stand on; asked for when a graph is loaded. */
+  readonly tasks: () => TaskDeps;
   /** Told of an engine's crash; `final` when it stays down. */
   readonly onCrash: (spec: VersionSpec, crash: { readonly message: string; readonly restartCount: number; readonly final: boolean }) => void;
   /** Told when a version runs without the accelerators that its configuration asks for. */
@@ -45,7 +48,7 @@ export type CreateExecutor = (folder: string, spec: VersionSpec, onDown: (messag
 export function executorFactory(deps: ExecutorDeps): CreateExecutor {
   return async (folder, spec, onDown, models) => {
     const { config, signature } = spec;
-    if (isPipeline(config)) return createPipelineExecutor(spec, models);
+    if (isPipeline(config)) return createPipelineExecutor(spec, models, deps.tasks());
     const decoupled = isDecoupled(config) ? readDecoupledSettings(config, signature) : undefined;
     const executor = config.schedulingChoice.case === "sequenceBatching" ? await createSequences(deps, folder, spec, onDown) : await createBatches(deps, folder, spec, onDown);
     return decoupled === undefined ? executor : new DecoupledExecutor(executor, decoupled);

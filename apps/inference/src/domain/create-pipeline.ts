@@ -6,18 +6,20 @@ import type { Executor } from "./executor.ts";
 import { checkGraph } from "./graph/check-graph.ts";
 import { GraphExecutor } from "./graph/graph-executor.ts";
 import { modelNodesOf } from "./graph/graph-node.ts";
+import { createGraphSteps } from "./graph/graph-steps.ts";
 import { graphOf } from "./graph/parse-graph.ts";
 import type { VersionSpec } from "./loaded-model.ts";
 import { clientSignatureOf } from "./model-config.ts";
 import { isGraph, isPipeline } from "./pipeline-config.ts";
 import { awaitStepModels, stepModelOf, type PipelineModels, type StepModel, type StepReference } from "./pipeline-models.ts";
+import type { TaskDeps } from "./tasks/task-model.ts";
 
 /**
  * Makes what answers the requests of a pipeline, once the models that it names serve.
  *
  * @throws StatusError `STEP_NOT_READY` naming the model that is missing, `FIELD_INVALID` for what does not fit
  */
-export async function createPipelineExecutor({ name, config, deployment }: VersionSpec, models: PipelineModels): Promise<Executor> {
+export async function createPipelineExecutor({ name, config, deployment }: VersionSpec, models: PipelineModels, tasks: TaskDeps): Promise<Executor> {
   const project = deployment.split("/")[1] ?? "";
   const asGraph = isGraph(config);
   const pipeline = `${asGraph ? "graph" : "ensemble"} '${name}'`;
@@ -29,8 +31,13 @@ export async function createPipelineExecutor({ name, config, deployment }: Versi
   const signature = clientSignatureOf(config);
   const outputs = signature.outputs.map((spec) => spec.name);
   if (root !== undefined) {
-    const writes = inGraph(name, () => checkGraph(root, signature.inputs, signature.outputs, modelOf));
-    return new GraphExecutor({ name, root, writes, outputs, modelOf, random: Math.random });
+    const steps = createGraphSteps(project, tasks);
+    const writes = await inGraph(name, async () => {
+      const nodes = modelNodesOf(root).filter((node) => node.kind === "task");
+      const types = new Map(await Promise.all(nodes.map(async (node) => [node, await steps.typeOf(node)] as const)));
+      return checkGraph(root, signature.inputs, signature.outputs, modelOf, types);
+    });
+    return new GraphExecutor({ name, root, writes, outputs, modelOf, steps, random: Math.random });
   }
   return new EnsembleExecutor({ name, steps: planEnsemble(config, modelOf), outputs, modelOf, inflightMax: inflightMaxOf(config) });
 }
@@ -55,9 +62,9 @@ function refuseCircle(pipeline: string, project: string, path: readonly string[]
   }
 }
 
-function inGraph<T>(name: string, work: () => T): T {
+async function inGraph<T>(name: string, work: () => Promise<T>): Promise<T> {
   try {
-    return work();
+    return await work();
   } catch (error) {
     const failure = StatusError.from(error);
     if (failure.reason !== "FIELD_INVALID") throw error;

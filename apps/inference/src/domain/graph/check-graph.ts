@@ -1,14 +1,18 @@
 // Walks a graph over types instead of tensors: what each node reads must be there and fit, and what it writes is there for the
 // nodes behind it. What a switch or splitter writes is what all of its branches write, since nobody knows which one will run.
 
+import type { Datatype } from "@servable/tensor";
 import type { TensorSpec } from "../model-config.ts";
 import { stepTypesOf, type StepModel, type StepReference } from "../pipeline-models.ts";
 import { compatibleShapes } from "../tensor-types.ts";
-import type { Condition, GraphNode, ModelNode } from "./graph-node.ts";
+import type { Condition, GraphNode, ModelNode, TaskNode } from "./graph-node.ts";
 import { refuseGraph } from "./graph-value.ts";
 
 /** Types of tensors by name. */
 export type TensorTypes = ReadonlyMap<string, TensorSpec>;
+
+/** What the steps before and behind models read and give, by node. */
+export type StepTypes = ReadonlyMap<TaskNode, { readonly input: readonly Datatype[]; readonly outputs: readonly TensorSpec[] }>;
 
 /** What nodes write, by node: of a branch only what the nodes behind it may read. */
 export type GraphWrites = ReadonlyMap<GraphNode, ReadonlySet<string>>;
@@ -20,10 +24,10 @@ export type GraphWrites = ReadonlyMap<GraphNode, ReadonlySet<string>>;
  * @throws StatusError `FIELD_INVALID` naming the node: a tensor that is not there, another datatype or shape, a name written
  * twice side by side, an output that not every way through the graph writes
  */
-export function checkGraph(root: GraphNode, inputs: readonly TensorSpec[], outputs: readonly TensorSpec[], modelOf: (reference: StepReference) => StepModel): GraphWrites {
+export function checkGraph(root: GraphNode, inputs: readonly TensorSpec[], outputs: readonly TensorSpec[], modelOf: (reference: StepReference) => StepModel, stepTypes: StepTypes = new Map()): GraphWrites {
   const writes = new Map<GraphNode, ReadonlySet<string>>();
   const given = new Map(inputs.map((spec) => [spec.name, spec]));
-  const written = new GraphChecker(modelOf, writes).check(root, given);
+  const written = new GraphChecker(modelOf, stepTypes, writes).check(root, given);
   const all = new Map([...given, ...written]);
   for (const output of outputs) {
     const spec = all.get(output.name);
@@ -35,10 +39,12 @@ export function checkGraph(root: GraphNode, inputs: readonly TensorSpec[], outpu
 
 class GraphChecker {
   readonly #modelOf: (reference: StepReference) => StepModel;
+  readonly #stepTypes: StepTypes;
   readonly #writes: Map<GraphNode, ReadonlySet<string>>;
 
-  constructor(modelOf: (reference: StepReference) => StepModel, writes: Map<GraphNode, ReadonlySet<string>>) {
+  constructor(modelOf: (reference: StepReference) => StepModel, stepTypes: StepTypes, writes: Map<GraphNode, ReadonlySet<string>>) {
     this.#modelOf = modelOf;
+    this.#stepTypes = stepTypes;
     this.#writes = writes;
   }
 
@@ -52,6 +58,8 @@ class GraphChecker {
     switch (node.kind) {
       case "model":
         return this.#checkModel(node, given);
+      case "task":
+        return this.#checkTask(node, given);
       case "sequence": {
         const written = new Map<string, TensorSpec>();
         for (const each of node.nodes) for (const [name, spec] of this.check(each, new Map([...given, ...written]))) written.set(name, spec);
@@ -79,6 +87,14 @@ class GraphChecker {
     }
   }
 
+  #checkTask(node: TaskNode, given: TensorTypes): TensorTypes {
+    const types = this.#stepTypes.get(node);
+    const spec = given.get(node.from);
+    if (spec === undefined) throw refuseGraph(node.at, `${node.step} reads the tensor "${node.from}", which is not there: there are ${listed(given)}`);
+    if (types?.input.includes(spec.datatype) === false || spec.shape.length > 2) throw refuseGraph(node.at, `${node.step} reads ${types?.input.join(" or ") ?? "a tensor"} of at most two dimensions, "${node.from}" is ${shown(spec)}`);
+    return renamedOutputs(node.to, types?.outputs ?? [], `${node.at}.${node.step}.to`, node.step);
+  }
+
   #checkModel(node: ModelNode, given: TensorTypes): TensorTypes {
     const { at, model } = node;
     const step = this.#modelOf(node);
@@ -94,15 +110,20 @@ class GraphChecker {
       }
       expectFit(spec, { name, datatype, shape }, at, `"${name}" of "${model}"`);
     }
-    if (node.outputs === undefined) return new Map(types.outputs.map((spec) => [spec.name, spec]));
-    return new Map(
-      [...node.outputs].map(([output, tensor]) => {
-        const spec = types.outputs.find(({ name }) => name === output);
-        if (spec === undefined) throw refuseGraph(`${at}.outputs`, `"${model}" gives no "${output}", only ${listed(new Map(types.outputs.map((each) => [each.name, each])))}`);
-        return [tensor, { ...spec, name: tensor }] as const;
-      }),
-    );
+    return renamedOutputs(node.outputs, types.outputs, `${at}.outputs`, `"${model}"`);
   }
+}
+
+function renamedOutputs(names: ReadonlyMap<string, string> | undefined, outputs: readonly TensorSpec[], at: string, what: string): TensorTypes {
+  const all = new Map(outputs.map((spec) => [spec.name, spec]));
+  if (names === undefined) return all;
+  return new Map(
+    [...names].map(([output, tensor]) => {
+      const spec = all.get(output);
+      if (spec === undefined) throw refuseGraph(at, `${what} gives no "${output}", only ${listed(all)}`);
+      return [tensor, { ...spec, name: tensor }] as const;
+    }),
+  );
 }
 
 function checkCondition(condition: Condition, given: TensorTypes): void {

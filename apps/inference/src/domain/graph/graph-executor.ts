@@ -1,11 +1,12 @@
 import { StatusError } from "@servable/errors";
 import type { Tensor } from "@servable/tensor";
-import { PipelineTimings, callStep, renamed } from "../call-step.ts";
+import { PipelineTimings, callStep, inPipeline, renamed } from "../call-step.ts";
 import type { Executor, InferContext, InferRequest, InferResult } from "../executor.ts";
 import { stepTypesOf, type StepModel, type StepReference } from "../pipeline-models.ts";
 import type { GraphWrites } from "./check-graph.ts";
 import { chooseBranch } from "./choose-branch.ts";
-import type { GraphNode, ModelNode } from "./graph-node.ts";
+import type { GraphNode, ModelNode, TaskNode } from "./graph-node.ts";
+import type { GraphSteps } from "./graph-steps.ts";
 import { holds } from "./holds.ts";
 
 /** What a graph stands on. */
@@ -17,6 +18,8 @@ export interface GraphExecutorOptions {
   readonly outputs: readonly string[];
   /** The serving model of a node. */
   readonly modelOf: (reference: StepReference) => StepModel;
+  /** Runs the steps before and behind models. */
+  readonly steps: GraphSteps;
   /** Draws from [0, 1): for splitters without a seed. */
   readonly random: () => number;
 }
@@ -59,6 +62,8 @@ export class GraphExecutor implements Executor {
     switch (node.kind) {
       case "model":
         return this.#runModel(node, given, run);
+      case "task":
+        return this.#runTask(node, given, run);
       case "sequence": {
         const written = new Map<string, Tensor>();
         for (const each of node.nodes) for (const [name, tensor] of await this.#run(each, new Map([...given, ...written]), run)) written.set(name, tensor);
@@ -77,6 +82,16 @@ export class GraphExecutor implements Executor {
         const never: never = node;
         return never;
       }
+    }
+  }
+
+  async #runTask(node: TaskNode, given: Tensors, { context }: Run): Promise<Tensors> {
+    const { name, steps } = this.#options;
+    try {
+      const written = await steps.run(node, given.get(node.from) as Tensor, context);
+      return new Map(written.flatMap((tensor) => (node.to === undefined ? [[tensor.name, tensor] as const] : node.to.has(tensor.name) ? [[node.to.get(tensor.name) as string, tensor] as const] : [])));
+    } catch (error) {
+      throw inPipeline(`graph '${name}'`, error);
     }
   }
 

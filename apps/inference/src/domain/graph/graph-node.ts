@@ -3,7 +3,7 @@
 // tensors by name themselves.
 
 /** One node of a graph. */
-export type GraphNode = ModelNode | SequenceNode | EnsembleNode | SwitchNode | SplitterNode;
+export type GraphNode = ModelNode | TaskNode | SequenceNode | EnsembleNode | SwitchNode | SplitterNode;
 
 /** Calls a model. */
 export interface ModelNode {
@@ -18,6 +18,26 @@ export interface ModelNode {
   /** Tensor of the graph by output of the model; undefined = all outputs under their own names. */
   readonly outputs: ReadonlyMap<string, string> | undefined;
 }
+
+/** A step before or behind a model, as the model's own servable.yaml describes it. */
+export interface TaskNode {
+  readonly kind: "task";
+  readonly at: string;
+  /** Picture files to the model's input, texts to its ids, its scores to the names of the likeliest classes. */
+  readonly step: TaskStepKind;
+  /** Whose servable.yaml says how. */
+  readonly model: string;
+  readonly version: string;
+  /** The tensor that it reads. */
+  readonly from: string;
+  /** Tensor of the graph by what the step gives; undefined = all of it under its own names. */
+  readonly to: ReadonlyMap<string, string> | undefined;
+  /** Labels a row; 0 = as many as the servable.yaml says. */
+  readonly topK: number;
+}
+
+/** The kinds of {@link TaskNode}. */
+export type TaskStepKind = "decode_image" | "tokenize" | "top_labels";
 
 /** Runs nodes one after the other; each reads what those before it wrote. */
 export interface SequenceNode {
@@ -65,10 +85,11 @@ export type Condition =
   | { readonly kind: "all" | "any"; readonly at: string; readonly conditions: readonly Condition[] }
   | { readonly kind: "not"; readonly at: string; readonly condition: Condition };
 
-/** Every model node of a graph, once for each place where it stands. */
-export function modelNodesOf(node: GraphNode): ModelNode[] {
+/** Every node of a graph that names a model, once for each place where it stands. */
+export function modelNodesOf(node: GraphNode): (ModelNode | TaskNode)[] {
   switch (node.kind) {
     case "model":
+    case "task":
       return [node];
     case "sequence":
     case "ensemble":

@@ -1,7 +1,7 @@
 import { StatusError } from "@servable/errors";
 import { parse } from "yaml";
 import { GRAPH_PARAMETER } from "../pipeline-config.ts";
-import type { GraphNode, SplitterNode } from "./graph-node.ts";
+import type { GraphNode, SplitterNode, TaskStepKind } from "./graph-node.ts";
 import { childOf, listOf, numberOf, objectOf, refuseGraph, textOf } from "./graph-value.ts";
 import { parseCondition } from "./parse-condition.ts";
 
@@ -11,7 +11,9 @@ const DEPTH_MAX = 32;
 const NODES_MAX = 512;
 const TEXT_BYTES_MAX = 256 * 1024;
 
-const KINDS = ["model", "sequence", "ensemble", "switch", "splitter", "node"] as const;
+const TASK_STEPS = ["decode_image", "tokenize", "top_labels"] as const;
+const KINDS = ["model", "sequence", "ensemble", "switch", "splitter", "node", ...TASK_STEPS] as const;
+const TOP_K_MAX = 1_000;
 
 /**
  * Reads a graph: an object with `root`, a node, and `nodes`, nodes by name that others refer to by `{"node": name}`.
@@ -78,6 +80,10 @@ class GraphReader {
           otherwise: otherwise === undefined ? undefined : child(otherwise, `${inside}.otherwise`),
         };
       }
+      case "decode_image":
+      case "tokenize":
+      case "top_labels":
+        return taskNode(kind, objectOf(object, at, [kind])[kind], at);
       case "splitter":
         return splitterNode(objectOf(object, at, ["splitter"])["splitter"], at, child);
       case "node": {
@@ -97,9 +103,21 @@ class GraphReader {
 
 function modelNode(object: unknown, at: string): GraphNode {
   const { model, version, inputs, outputs } = objectOf(object, at, ["model", "version", "inputs", "outputs"]);
-  const number = version === undefined ? -1 : numberOf(version, `${at}.version`);
-  if (!Number.isInteger(number) || number < -1 || number === 0) throw refuseGraph(`${at}.version`, "must be a version number, or -1 for the newest");
-  return { kind: "model", at, model: textOf(model, `${at}.model`), version: number === -1 ? "" : String(number), inputs: names(inputs, `${at}.inputs`) ?? new Map<string, string>(), outputs: names(outputs, `${at}.outputs`) };
+  return { kind: "model", at, model: textOf(model, `${at}.model`), version: versionOf(version, `${at}.version`), inputs: names(inputs, `${at}.inputs`) ?? new Map<string, string>(), outputs: names(outputs, `${at}.outputs`) };
+}
+
+function versionOf(value: unknown, at: string): string {
+  const number = value === undefined ? -1 : numberOf(value, at);
+  if (!Number.isInteger(number) || number < -1 || number === 0) throw refuseGraph(at, "must be a version number, or -1 for the newest");
+  return number === -1 ? "" : String(number);
+}
+
+function taskNode(step: TaskStepKind, value: unknown, at: string): GraphNode {
+  const inside = childOf(at, step);
+  const { model, version, from, to, top_k: topK = 0 } = objectOf(value, inside, ["model", "version", "from", "to", ...(step === "top_labels" ? ["top_k"] : [])]);
+  const count = numberOf(topK, `${inside}.top_k`);
+  if (!Number.isInteger(count) || count < 0 || count > TOP_K_MAX) throw refuseGraph(`${inside}.top_k`, `must be 1 to ${TOP_K_MAX}, or 0 for as many as the model's servable.yaml says`);
+  return { kind: "task", at, step, model: textOf(model, `${inside}.model`), version: versionOf(version, `${inside}.version`), from: textOf(from, `${inside}.from`), to: names(to, `${inside}.to`), topK: count };
 }
 
 function names(value: unknown, at: string): ReadonlyMap<string, string> | undefined {

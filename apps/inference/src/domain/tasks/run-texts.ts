@@ -31,7 +31,7 @@ const GROUP_TEXTS_MAX = 32;
 const GROUPS_AT_ONCE = 4;
 
 /** The graph's inputs that the manifest's names stand for. @throws StatusError `TASK_MANIFEST_INVALID` */
-function inputsOf(model: TaskModel, { inputs }: TokenizerSection): { ids: TensorSpec; mask?: TensorSpec; types?: TensorSpec } {
+export function textInputsOf(model: TaskModel, { inputs }: TokenizerSection): { ids: TensorSpec; mask?: TensorSpec; types?: TensorSpec } {
   const find = (name: string): TensorSpec | undefined => model.signature.inputs.find((spec) => spec.name === name);
   const [mask, types] = [find(inputs.mask), find(inputs.types)];
   const known = { ids: pickTensor(model, "inputs", inputs.ids, "tokenizer.inputs.ids"), ...(mask && { mask }), ...(types && { types }) };
@@ -49,7 +49,7 @@ export function tokensMaxOf(model: TaskModel, section: TokenizerSection, tokeniz
 
 /** Runs the model on all texts. @throws StatusError `FIELD_INVALID` naming a text that is no token */
 export async function runTexts(model: TaskModel, texts: readonly TokenizedText[], { section, padId, outputs }: { section: TokenizerSection; padId: number; outputs: readonly string[] }, context: InferContext): Promise<TextGroup[]> {
-  const inputs = inputsOf(model, section);
+  const inputs = textInputsOf(model, section);
   const empty = texts.findIndex(({ ids }) => ids.length === 0);
   if (empty !== -1) throw new StatusError("FIELD_INVALID", `texts[${empty}] has no token for this model: send a text with words`, { metadata: { field: `texts[${empty}]` } });
   const size = batchMax(model, inputs.ids, GROUP_TEXTS_MAX);

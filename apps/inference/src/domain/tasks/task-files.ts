@@ -22,17 +22,27 @@ const LABELS_MAX = 100_000;
  * @throws StatusError `TASK_NOT_DECLARED`, `TASK_MANIFEST_INVALID`, `TOKENIZER_INVALID`
  */
 export async function taskFilesOf(model: TaskModel, task: Task): Promise<TaskFiles> {
+  const found = await manifestFilesOf(model, task);
+  if (found.manifest.tasks.includes(task)) return found;
+  throw notDeclared(model, task, `its ${MANIFEST_FILE} declares ${found.manifest.tasks.join(", ")}`);
+}
+
+/**
+ * The files of a version that has a manifest, whatever task it declares.
+ *
+ * @param use what they are read for, in the complaint
+ * @throws StatusError `TASK_NOT_DECLARED`, `TASK_MANIFEST_INVALID`
+ */
+export async function manifestFilesOf(model: TaskModel, use: string): Promise<TaskFiles> {
   let files = filesOfModels.get(model);
   if (files === undefined) filesOfModels.set(model, (files = open(model)));
   // What failed is tried again: a disk may come back, a file may not change.
   files.catch(() => filesOfModels.delete(model));
-  const found = await files;
-  if (found.manifest.tasks.includes(task)) return found;
-  throw notDeclared(model, task, `its ${MANIFEST_FILE} declares ${found.manifest.tasks.join(", ")}`);
+  return files;
 
   async function open(source: TaskModel): Promise<TaskFiles> {
     const text = await source.readFile(MANIFEST_FILE);
-    if (text === undefined) throw notDeclared(source, task, `it has no ${MANIFEST_FILE}; import it with one, see the guide to ready-made tasks`);
+    if (text === undefined) throw notDeclared(source, use, `it has no ${MANIFEST_FILE}; import it with one, see the guide to ready-made tasks`);
     const manifest = readTaskManifest(text.toString("utf8"));
     const { tokenizer, classification, line } = manifest;
     return {
@@ -44,7 +54,7 @@ export async function taskFilesOf(model: TaskModel, task: Task): Promise<TaskFil
   }
 }
 
-function notDeclared({ name }: TaskModel, task: Task, why: string): StatusError {
+function notDeclared({ name }: TaskModel, task: string, why: string): StatusError {
   return new StatusError("TASK_NOT_DECLARED", `'${name}' does not serve ${task}: ${why}`, { metadata: { model: name, task } });
 }
 
