@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { readFileSync, statSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import { StatusError } from "@servable/errors";
@@ -34,6 +35,20 @@ describe("a folder of artifacts", () => {
       await assert.rejects(linkArtifacts(join(directory.path, "v"), [{ path, ...blob }], blobs), (error: unknown) => error instanceof StatusError && error.reason === "FIELD_INVALID");
     });
   }
+
+  const otherDevice = statSync(tmpdir()).dev === statSync("/dev/shm", { throwIfNoEntry: false })?.dev || !existsSync("/dev/shm");
+  it("is a folder of copies on another device", { skip: otherDevice && "this machine has no second device at /dev/shm" }, async () => {
+    using directory = tempDir();
+    const elsewhere = mkdtempSync("/dev/shm/servable-test-");
+    const blobs = await openFileBlobStore(join(directory.path, "blobs"));
+    const blob = await blobs.put(bytes("model"));
+
+    await linkArtifacts(elsewhere, [{ path: "a/model.onnx", ...blob }], blobs);
+
+    assert.equal(readFileSync(join(elsewhere, "a/model.onnx"), "utf8"), "model");
+    assert.equal(statSync(blobs.path(blob.sha256)).nlink, 1);
+    rmSync(elsewhere, { recursive: true });
+  });
 
   it("refuses a file below a file, and says which blob is missing", async () => {
     using directory = tempDir();

@@ -72,14 +72,14 @@ export const SETTING_RULES: Readonly<Record<string, SettingRule>> = {
   "sequence_batching.state.initial_state": honoured,
   "sequence_batching.state.use_same_buffer_for_input_output": ignored("it spares a copy on GPUs"),
   "sequence_batching.state.use_growable_memory": ignored("it is for GPUs; states may grow here as they are"),
-  "sequence_batching.iterative_sequence": notHonoured("a request is given to the model once"),
+  "sequence_batching.iterative_sequence": notHonoured("a model of onnxruntime cannot ask to see a request again; the version cannot be loaded with it"),
 
   "ensemble_scheduling.step.model_name": honoured,
   "ensemble_scheduling.step.model_version": honoured,
   "ensemble_scheduling.step.input_map": honoured,
   "ensemble_scheduling.step.output_map": honoured,
   "ensemble_scheduling.step.model_namespace": notHonoured("steps are models of the same project"),
-  "ensemble_scheduling.max_inflight_requests": notHonoured("what waits is bounded by the queues of the steps' models"),
+  "ensemble_scheduling.max_inflight_requests": honoured,
 
   "instance_group.name": honoured,
   "instance_group.kind": (kind) => (kind === ModelInstanceGroup_Kind.GPU ? notHonoured(GPU) : honoured),

@@ -1,51 +1,60 @@
 import assert from "node:assert/strict";
 import { mkdirSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { describe, it } from "node:test";
-import { StatusError, type Reason } from "@servable/errors";
-import { tempDir } from "@servable/testing";
+import { toBinary } from "@bufbuild/protobuf";
+import { StatusError } from "@servable/errors";
+import { Graph, ModelProtoSchema, add, buildModel, largeInitializers, moveToFile, readModel } from "@servable/onnx";
+import { addSubModel, tempDir } from "@servable/testing";
 import { onnxFiles } from "./onnx-files.ts";
 
-const MANIFEST = "task: image-classification\nclassification: {labels: labels.txt}";
-const because = (reason: Reason, pattern: RegExp) => (error: unknown) => error instanceof StatusError && error.reason === reason && pattern.test(error.message);
+function folderOf(files: Record<string, string | Uint8Array>) {
+  const directory = tempDir();
+  for (const [path, bytes] of Object.entries(files)) {
+    mkdirSync(dirname(join(directory.path, path)), { recursive: true });
+    writeFileSync(join(directory.path, path), bytes);
+  }
+  return directory;
+}
 
-describe("files of an imported model", () => {
-  /** A folder with files; values are contents. */
-  const inFolder = (files: Readonly<Record<string, string>>, work: (at: (path: string) => string) => void): void => {
-    using folder = tempDir();
-    const at = (path: string): string => join(folder.path, path);
-    mkdirSync(at("other"));
-    for (const [path, content] of Object.entries({ "net.onnx": "", ...files })) writeFileSync(at(path), content);
-    work(at);
-  };
+/** A model whose weight is in another file. */
+function pointingAt(location: string): Uint8Array {
+  const graph = new Graph();
+  const model = readModel(buildModel({ graph, outputs: { y: add(graph, graph.input("x", "FP32", [4]), graph.constant("FP32", [4], [1, 2, 3, 4])) } }));
+  for (const tensor of largeInitializers(model, 1)) moveToFile(tensor, location, 16);
+  return toBinary(ModelProtoSchema, model);
+}
 
-  it("are the model alone where nothing lies beside it", () => {
-    inFolder({ "labels.txt": "" }, (at) => assert.deepEqual(onnxFiles(at("net.onnx")), [{ path: "model.onnx", file: at("net.onnx") }]));
+const MANIFEST = "task: image-classification\nclassification:\n  labels: names/labels.txt\n";
+
+describe("what goes with an ONNX file", () => {
+  it("is nothing where it stands alone", () => {
+    using directory = folderOf({ "net.onnx": addSubModel(), "other.txt": "" });
+
+    assert.deepEqual(onnxFiles(join(directory.path, "net.onnx")).map(({ path }) => path), ["model.onnx"]);
   });
 
-  it("are the manifest beside it and what that names", () => {
-    inFolder({ "servable.yaml": MANIFEST, "labels.txt": "" }, (at) => {
-      assert.deepEqual(onnxFiles(at("net.onnx")).map(({ path, file }) => [path, file]), [["model.onnx", at("net.onnx")], ["servable.yaml", at("servable.yaml")], ["labels.txt", at("labels.txt")]]);
-    });
+  it("are weights in files of their own, servable.yaml and the files that it names", () => {
+    using directory = folderOf({ "net.onnx": pointingAt("data/w.bin"), "data/w.bin": "0123456789abcdef", "servable.yaml": MANIFEST, "names/labels.txt": "cat" });
+
+    assert.deepEqual(onnxFiles(join(directory.path, "net.onnx")).map(({ path }) => path), ["model.onnx", "data/w.bin", "servable.yaml", "names/labels.txt"]);
   });
 
-  it("may lie elsewhere, and a manifest beside the model may be left out", () => {
-    inFolder({ "servable.yaml": "task: nonsense", "other/cats.yaml": MANIFEST, "labels.txt": "beside the model", "other/words.json": "" }, (at) => {
-      assert.deepEqual(onnxFiles(at("net.onnx"), { manifest: at("other/cats.yaml"), others: [at("other/words.json")] }).map(({ path, file }) => [path, file]), [
-        ["model.onnx", at("net.onnx")],
-        ["words.json", at("other/words.json")],
-        ["servable.yaml", at("other/cats.yaml")],
-        ["labels.txt", at("labels.txt")],
-      ]);
-      assert.equal(onnxFiles(at("net.onnx"), { manifest: false }).length, 1);
-    });
-  });
+  const missing = [
+    { what: "weights", files: { "net.onnx": pointingAt("w.bin") }, want: /there is no file .*w\.bin, which .*net\.onnx names/ },
+    { what: "labels", files: { "net.onnx": addSubModel(), "servable.yaml": MANIFEST }, want: /there is no file .*labels\.txt, which .*servable\.yaml names/ },
+  ];
+  for (const { what, files, want } of missing) {
+    it(`says which ${what} are missing, and who names them`, () => {
+      using directory = folderOf(files);
 
-  it("must be there and be well", () => {
-    inFolder({ "servable.yaml": MANIFEST, "other/bad.yaml": "task: levitation" }, (at) => {
-      assert.throws(() => onnxFiles(at("net.onnx")), because("FIELD_INVALID", /there is no file .*labels.txt, which .*servable.yaml names/));
-      assert.throws(() => onnxFiles(at("net.onnx"), { manifest: at("nowhere.yaml") }), because("FIELD_INVALID", /there is no file .*nowhere.yaml, which --manifest names/));
-      assert.throws(() => onnxFiles(at("net.onnx"), { manifest: at("other/bad.yaml") }), because("TASK_MANIFEST_INVALID", /task must be one of/));
+      assert.throws(() => onnxFiles(join(directory.path, "net.onnx")), (error: unknown) => error instanceof StatusError && want.test(error.message));
     });
+  }
+
+  it("is never a file outside of the folder: that is left to the registry, which refuses it", () => {
+    using directory = folderOf({ "m/net.onnx": pointingAt("../secret"), "secret": "s" });
+
+    assert.deepEqual(onnxFiles(join(directory.path, "m/net.onnx")).map(({ path }) => path), ["model.onnx"]);
   });
 });
