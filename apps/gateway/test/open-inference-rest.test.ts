@@ -119,6 +119,7 @@ describe("Open Inference Protocol over REST", () => {
     { what: "FP16 in JSON", path: "/v2/models/simple/infer", body: { inputs: [{ name: "INPUT0", datatype: "FP16", shape: [1], data: [1] }] }, status: 400, message: /FP16 data via JSON is not supported/ },
     { what: "BF16 in JSON", path: "/v2/models/simple/infer", body: { inputs: [{ name: "INPUT0", datatype: "BF16", shape: [1], data: [1] }] }, status: 400, message: /BF16 data via JSON is not supported/ },
     { what: "data in two places", path: "/v2/models/simple/infer", body: { inputs: [{ ...input("INPUT0"), parameters: { shared_memory_region: "r", shared_memory_byte_size: 64 } }] }, status: 400, message: /both data and a shared memory region/ },
+    { what: "a parameter beyond 64 bits", path: "/v2/models/simple/infer", body: Buffer.from('{"inputs":[{"name":"INPUT0","datatype":"INT32","shape":[1],"parameters":{"shared_memory_region":"r","shared_memory_byte_size":18446744073709551584}}]}'), status: 400, message: /Integer overflow detected: byte_size 18446744073709551584/ },
     { what: "an input named twice", path: "/v2/models/simple/infer", body: { inputs: [input("INPUT0"), input("INPUT0")] }, status: 400, message: /input 'INPUT0' already exists in request/ },
     { what: "a body above the limit", path: "/v2/models/simple/infer", body: Buffer.alloc(2 * 1024 * 1024, " "), status: 413, message: /request JSON size.* exceeds the maximum allowed input size\. / },
   ];

@@ -93,24 +93,32 @@ function dataOf(data: unknown, datatype: Datatype, shape: readonly number[], nam
   return tensorOf(datatype, shape, nested ? flatten(data, `input '${name}'`).values : data, `input '${name}'`).data;
 }
 
-/** Parameters of JSON as the protocol's. @throws StatusError `FIELD_INVALID` for lists and objects */
+/** Parameters of JSON as the protocol's. @throws StatusError `FIELD_INVALID` for lists, objects and numbers beyond 64 bits */
 export function parametersOf(parameters: JsonObject, where: string): NonNullable<ParameterInit> {
-  return Object.fromEntries(Object.entries(parameters).map(([key, value]) => [key, { parameterChoice: choiceOf(value, `${where}.${key}`) }]));
+  return Object.fromEntries(Object.entries(parameters).map(([key, value]) => [key, { parameterChoice: choiceOf(value, key, where) }]));
 }
 
-function choiceOf(value: unknown, where: string): InferParameter["parameterChoice"] {
+function choiceOf(value: unknown, key: string, where: string): InferParameter["parameterChoice"] {
   switch (typeof value) {
     case "boolean":
       return { case: "boolParam", value };
     case "string":
       return { case: "stringParam", value };
     case "bigint":
-      return { case: "int64Param", value };
+      return { case: "int64Param", value: integerOf(value, key, where) };
     case "number":
-      return Number.isInteger(value) ? { case: "int64Param", value: BigInt(value) } : { case: "doubleParam", value };
+      return Number.isInteger(value) ? { case: "int64Param", value: integerOf(BigInt(value), key, where) } : { case: "doubleParam", value };
     default:
-      throw new StatusError("FIELD_INVALID", `${where} must be a text, a number, true or false`);
+      throw new StatusError("FIELD_INVALID", `${where}.${key} must be a text, a number, true or false`, { metadata: { field: `${where}.${key}` } });
   }
+}
+
+function integerOf(value: bigint, key: string, where: string): bigint {
+  // Ids of sequences are unsigned; they travel in the signed field and are read back as what they were.
+  const fits = key === "sequence_id" ? BigInt.asUintN(64, value) === value : BigInt.asIntN(64, value) === value;
+  if (fits) return BigInt.asIntN(64, value);
+  const problem = key === "shared_memory_byte_size" ? `Integer overflow detected: byte_size ${value}` : `${value}`;
+  throw new StatusError("FIELD_INVALID", `${where}.${key}: ${problem} does not fit 64 bits`, { metadata: { field: `${where}.${key}` } });
 }
 
 function datatypeOf(value: unknown, name: string): Datatype {

@@ -36,9 +36,12 @@ export function createSharedMemoryRegions(broadcast: Broadcast, registered: Regi
     registered.set(project, regions);
     return regions;
   };
+  const checkAllowed = (): void => {
+    if (!allowed) throw new StatusError("UNIMPLEMENTED", "Client shared memory is disabled: set SERVABLE_CLIENT_SHARED_MEMORY=true, which is safe only where all callers are on this machine and trusted, or send tensors inside the messages");
+  };
   return {
     async register(request, caller) {
-      if (!allowed) throw new StatusError("UNIMPLEMENTED", "shared memory of callers is off here: set SERVABLE_CLIENT_SHARED_MEMORY=true, which is safe only where all callers are on this machine and trusted, or send tensors inside the messages");
+      checkAllowed();
       const { name } = decodeMessage(SystemSharedMemoryRegisterRequestSchema, request);
       const answers = await broadcast.tell(REGISTER, request, caller);
       const failure = firstFailure(answers);
@@ -51,6 +54,7 @@ export function createSharedMemoryRegions(broadcast: Broadcast, registered: Regi
       return new Uint8Array();
     },
     async unregister(request, caller) {
+      checkAllowed();
       const { name } = decodeMessage(SystemSharedMemoryUnregisterRequestSchema, request);
       const regions = regionsOf(caller.identity.project);
       if (name === "") regions.clear();

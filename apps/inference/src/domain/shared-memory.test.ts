@@ -57,8 +57,10 @@ describe("system shared memory", () => {
   const registrations = [
     { what: "a name that is taken", region: { name: "r", key: "block", offset: 0, byteSize: 1 }, reason: "ALREADY_EXISTS", text: /shared memory region 'r' already in manager/ },
     { what: "an object that is not there", region: { name: "x", key: "/test_shm", offset: 0, byteSize: 1 }, reason: "SHARED_MEMORY_UNUSABLE", text: /Unable to open shared memory region: '\/test_shm'/ },
-    { what: "a path", region: { name: "x", key: "/../etc/passwd", offset: 0, byteSize: 1 }, reason: "SHARED_MEMORY_UNUSABLE", text: /Unable to open/ },
-    { what: "the folder itself", region: { name: "x", key: "/..", offset: 0, byteSize: 1 }, reason: "SHARED_MEMORY_UNUSABLE", text: /Unable to open/ },
+    { what: "a path", region: { name: "x", key: "/../etc/passwd", offset: 0, byteSize: 1 }, reason: "FIELD_INVALID", text: /cannot register shared memory region 'x' - invalid shm key '\/\.\.\/etc\/passwd'/ },
+    { what: "nothing but slashes", region: { name: "x", key: "///", offset: 0, byteSize: 1 }, reason: "FIELD_INVALID", text: /invalid shm key '\/\/\/'/ },
+    { what: "a reserved name", region: { name: "x", key: "//triton_python_backend_shm_region_1", offset: 0, byteSize: 1 }, reason: "FIELD_INVALID", text: /contains the reserved prefix 'triton_python_backend_shm_region_'/ },
+    { what: "the folder itself", region: { name: "x", key: "/..", offset: 0, byteSize: 1 }, reason: "FIELD_INVALID", text: /invalid shm key/ },
     { what: "a link", region: { name: "x", key: "link", offset: 0, byteSize: 1 }, reason: "SHARED_MEMORY_UNUSABLE", text: /Unable to open/ },
     { what: "a pipe", region: { name: "x", key: "pipe", offset: 0, byteSize: 1 }, reason: "SHARED_MEMORY_UNUSABLE", text: /no shared memory object/ },
     { what: "more bytes than there are", region: { name: "x", key: "block", offset: 60, byteSize: 5 }, reason: "FIELD_INVALID", text: /failed to register shared memory region 'x': invalid args/ },
@@ -77,7 +79,7 @@ describe("system shared memory", () => {
 
   const parts = [
     { what: "of a region that nobody registered", part: { region: "nope", offset: 0, byteSize: 1 }, text: /Unable to find shared memory region: 'nope'/ },
-    { what: "that begins behind the region", part: { region: "r", offset: 33, byteSize: 0 }, text: /Invalid offset for shared memory region: 'r'/ },
+    { what: "that begins behind the region", part: { region: "r", offset: 32, byteSize: 0 }, text: /Invalid offset for shared memory region: 'r'/ },
     { what: "that ends behind the region", part: { region: "r", offset: 30, byteSize: 3 }, text: /Invalid offset \+ byte size for shared memory region: 'r'/ },
     { what: "with a size that overflows", part: { region: "r", offset: 1, byteSize: Number.MAX_SAFE_INTEGER }, text: /Invalid offset \+ byte size/ },
   ];

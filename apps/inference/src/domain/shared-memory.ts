@@ -14,6 +14,8 @@ const SHARED_MEMORY_DIR = "/dev/shm";
 const REGIONS_MAX = 1_000;
 /** Longest name of a region and of a shared memory object. */
 const NAME_BYTES_MAX = 255;
+/** Objects that Triton's Python backend keeps for itself. */
+const RESERVED_PREFIX = "triton_python_backend_shm_region_";
 /** Bytes of one tensor: beyond it no message could carry it either. */
 const PART_BYTES_MAX = 2 ** 31 - 1;
 
@@ -49,7 +51,7 @@ export class SharedMemory implements Disposable {
     if (name === "" || Buffer.byteLength(name) > NAME_BYTES_MAX) throw new StatusError("FIELD_INVALID", `the name of a shared memory region must have 1 to ${NAME_BYTES_MAX} bytes`, { metadata: { field: "name" } });
     if (regions.has(name)) throw new StatusError("ALREADY_EXISTS", `shared memory region '${name}' already in manager: unregister it first`, { metadata: { region: name } });
     if (regions.size >= REGIONS_MAX) throw new StatusError("FIELD_INVALID", `a project may register ${REGIONS_MAX} shared memory regions: unregister those that are no longer used`);
-    const fd = this.#open(key);
+    const fd = this.#open(key, name);
     const { size } = fstatSync(fd);
     // Negative numbers come from fields beyond 2^63.
     if (byteSize < 1 || offset < 0 || offset + byteSize > size) {
@@ -121,17 +123,20 @@ export class SharedMemory implements Disposable {
   #locate(project: string, { region: name, offset, byteSize }: SharedMemoryPart): { fd: number; key: string; position: number } {
     const region = this.#of(project).get(name);
     if (region === undefined) throw new StatusError("SHARED_MEMORY_UNKNOWN", `Unable to find shared memory region: '${name}'`, { metadata: { region: name } });
-    if (offset < 0 || offset > region.byteSize) throw new StatusError("FIELD_INVALID", `Invalid offset for shared memory region: '${name}': ${offset} of ${region.byteSize} bytes`, { metadata: { region: name } });
+    if (offset < 0 || offset >= region.byteSize) throw new StatusError("FIELD_INVALID", `Invalid offset for shared memory region: '${name}': ${offset} of ${region.byteSize} bytes`, { metadata: { region: name } });
     if (byteSize < 0 || byteSize > PART_BYTES_MAX || offset + byteSize > region.byteSize) {
       throw new StatusError("FIELD_INVALID", `Invalid offset + byte size for shared memory region: '${name}': ${offset} + ${byteSize} of ${region.byteSize} bytes`, { metadata: { region: name } });
     }
     return { fd: region.fd, key: region.key, position: region.offset + offset };
   }
 
-  #open(key: string): number {
-    const name = key.replace(/^\//, "");
+  #open(key: string, region: string): number {
+    const name = key.replace(/^\/+/, "");
+    if (name.startsWith(RESERVED_PREFIX)) throw new StatusError("FIELD_INVALID", `cannot register shared memory region '${region}' with key '${key}' as the key contains the reserved prefix '${RESERVED_PREFIX}'`, { metadata: { field: "key" } });
     // A path would lead out of the folder of shared memory objects.
-    if (name === "" || name === "." || name === ".." || /[/\0]/.test(name) || Buffer.byteLength(name) > NAME_BYTES_MAX) throw unopened(key, "it is no name of a shared memory object");
+    if (name === "" || name === "." || name === ".." || /[/\0]/.test(name) || Buffer.byteLength(name) > NAME_BYTES_MAX) {
+      throw new StatusError("FIELD_INVALID", `cannot register shared memory region '${region}' - invalid shm key '${key}'`, { metadata: { field: "key" } });
+    }
     let fd: number;
     try {
       // Links and pipes under such a name are not what the caller says they are; opening a pipe would wait.
