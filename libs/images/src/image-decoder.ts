@@ -55,6 +55,8 @@ const WORKER = fileURLToPath(new URL("./image-worker.ts", import.meta.url));
 const RESTART_MS = 100;
 const RESTART_MS_MAX = 2_000;
 const MEMORY_WATCH_MS = 50;
+/** The end of what a process says, kept for the case that it does not start. */
+const SAID_CHARS_MAX = 1_000;
 /** How long the process may take to start; the job's own time begins then. */
 const START_MS_MAX = 30_000;
 const PAGE_BYTES = 4_096;
@@ -175,13 +177,16 @@ class DecoderProcess {
   #spawn(): ChildProcess {
     const child = fork(this.#options.worker, [], {
       serialization: "advanced",
-      stdio: ["ignore", "ignore", "inherit", "ipc"],
+      // What the libraries say of strangers' files does not belong into the service's log.
+      stdio: ["ignore", "ignore", "pipe", "ipc"],
       env: { ...childEnvironment(process.env), UV_THREADPOOL_SIZE: "2" },
       execArgv: [`--max-old-space-size=${HEAP_MIB}`],
     });
     this.#isReady = false;
     child.on("message", (message: ImageResponseMessage) => this.#settle(message));
-    child.once("exit", (code, signal) => this.#onExit(child, signal ?? `code ${code}`));
+    let said = "";
+    child.stderr?.on("data", (chunk: Buffer) => (said = (said + chunk.toString("utf8")).slice(-SAID_CHARS_MAX)));
+    child.once("exit", (code, signal) => this.#onExit(child, `${signal ?? `code ${code}`}${this.#isReady ? "" : `, before it was ready: ${said}`}`));
     child.once("error", (error) => this.#onExit(child, error.message));
     return child;
   }
@@ -241,7 +246,8 @@ class DecoderProcess {
     if (this.#closed) return running?.reject(new StatusError("SHUTTING_DOWN", "the service is stopping: call again shortly"));
     if (running !== undefined) {
       this.#options.onCrash?.(verdict ?? how);
-      running.reject(new StatusError("IMAGE_INVALID", verdict === undefined ? "the picture ended the process that decodes pictures: it is damaged, or made to do that" : `the picture ${verdict}: send a smaller one`));
+      if (!this.#isReady) running.reject(new StatusError("INTERNAL", "pictures cannot be decoded: the process for it does not start; the log says why"));
+      else running.reject(new StatusError("IMAGE_INVALID", verdict === undefined ? "the picture ended the process that decodes pictures: it is damaged, or made to do that" : `the picture ${verdict}: send a smaller one`));
       this.#crashesInRow++;
     }
     // I3

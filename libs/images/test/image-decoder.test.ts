@@ -186,6 +186,14 @@ describe("the process that decodes", { timeout: 60_000 }, () => {
     await assert.rejects(running, because("IMAGE_INVALID", /longer/));
   });
 
+  it("says so when it cannot start, and why in the log", async () => {
+    const crashes: string[] = [];
+    await using broken = createImageDecoder({ worker: fileURLToPath(new URL("./support/broken-worker.ts", import.meta.url)), onCrash: (how) => crashes.push(how) });
+
+    await assert.rejects(ask(broken, "a"), because("INTERNAL", /does not start/));
+    assert.match(crashes[0] ?? "", /before it was ready: .*no decoder here/s);
+  });
+
   it("takes files up to a size", async () => {
     await using small = createImageDecoder({ worker, fileBytesMax: 3 });
 
