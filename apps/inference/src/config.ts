@@ -29,6 +29,8 @@ export interface InferenceConfig {
   readonly runMsMax: number;
   /** How long requests in flight may go on when a version is unloaded. */
   readonly drainMs: number;
+  /** Memory that one engine may allocate; undefined = not limited. */
+  readonly engineMemoryBytesMax: number | undefined;
   /** Memory that models may take together; 0 = not limited. */
   readonly memoryBudgetBytes: number;
   /** How long a call waits for memory when its model must be loaded. */
@@ -41,6 +43,7 @@ export interface InferenceConfig {
 export function readConfig(env: Env): InferenceConfig {
   const read = readEnv(env);
   const dataDir = openDataDir(read.string("SERVABLE_DATA_DIR", ".servable"));
+  const memoryBudgetBytes = read.bytes("SERVABLE_MEMORY_BUDGET", defaultMemoryBudgetBytes(read.int("SERVABLE_REPLICAS_PER_HOST", 1, { min: 1, max: 1_000 })));
   return {
     listen: read.string("SERVABLE_LISTEN", "127.0.0.1:8103"),
     advertiseAddress: read.string("SERVABLE_ADVERTISE_ADDRESS", ""),
@@ -55,7 +58,9 @@ export function readConfig(env: Env): InferenceConfig {
     rateLimits: read.list("SERVABLE_RATE_LIMIT_RESOURCES", []).map(readRateLimit),
     runMsMax: read.durationMs("SERVABLE_RUN_TIMEOUT", 60_000),
     drainMs: read.durationMs("SERVABLE_DRAIN", 5_000),
-    memoryBudgetBytes: read.bytes("SERVABLE_MEMORY_BUDGET", defaultMemoryBudgetBytes(read.int("SERVABLE_REPLICAS_PER_HOST", 1, { min: 1, max: 1_000 }))),
+    // No model may take more than there is for all.
+    engineMemoryBytesMax: read.bytes("SERVABLE_ENGINE_MEMORY_MAX", memoryBudgetBytes) || undefined,
+    memoryBudgetBytes,
     memoryWaitMs: read.durationMs("SERVABLE_MEMORY_WAIT", 30_000),
     traceDefaults: traceDefaultsOf(env),
   };

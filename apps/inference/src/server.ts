@@ -65,7 +65,7 @@ export async function startServer(config: InferenceConfig): Promise<InferenceSer
       startEngine: startEngineProcess,
       rateLimiter,
       tasks: () => ({ images, resolve: taskModels }),
-      session: { intraOpThreads: config.intraOpThreads, executionProviders: config.executionProviders, runMsMax: config.runMsMax },
+      session: { intraOpThreads: config.intraOpThreads, executionProviders: config.executionProviders, runMsMax: config.runMsMax, memoryBytesMax: config.engineMemoryBytesMax },
       onProviderMissing: (spec, message) => logger.warn({ event: "execution_provider_missing", model: spec.name, version: spec.version, why: message }),
       onCrash: (spec, { message, restartCount, final }) => {
         recordEngineCrash(spec.name);

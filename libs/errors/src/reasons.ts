@@ -91,6 +91,7 @@ export const REASONS = {
   GRAPH_CASE_MISSING: { code: "INVALID_ARGUMENT", retry: false, help: "The request fits no case of a switch of the graph: send what one of its conditions asks for, or give the switch an `otherwise`." },
   INFERENCE_FAILED: { code: "INVALID_ARGUMENT", retry: false, help: "onnxruntime refused to run the graph on these inputs; the message holds its words." },
   ENGINE_CRASHED: { code: "UNAVAILABLE", retry: true, help: "The model's engine process died and is started again: call again shortly." },
+  ENGINE_OUT_OF_MEMORY: { code: "RESOURCE_EXHAUSTED", retry: false, help: "The run needs more memory than SERVABLE_ENGINE_MEMORY_MAX allows: send a smaller input, or raise it." },
   ENGINE_TIMEOUT: { code: "DEADLINE_EXCEEDED", retry: false, help: "The run took longer than allowed and was stopped." },
   MODEL_CONTROL_OFF: { code: "UNAVAILABLE", retry: false, help: "Loading and unloading over the Open Inference Protocol is off: set SERVABLE_MODEL_CONTROL=explicit, or deploy the model." },
   SHARED_MEMORY_UNKNOWN: { code: "NOT_FOUND", retry: false, help: "Register the shared memory region first." },

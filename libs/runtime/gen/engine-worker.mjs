@@ -56,6 +56,7 @@ var REASONS = {
   GRAPH_CASE_MISSING: { code: "INVALID_ARGUMENT", retry: false, help: "The request fits no case of a switch of the graph: send what one of its conditions asks for, or give the switch an `otherwise`." },
   INFERENCE_FAILED: { code: "INVALID_ARGUMENT", retry: false, help: "onnxruntime refused to run the graph on these inputs; the message holds its words." },
   ENGINE_CRASHED: { code: "UNAVAILABLE", retry: true, help: "The model's engine process died and is started again: call again shortly." },
+  ENGINE_OUT_OF_MEMORY: { code: "RESOURCE_EXHAUSTED", retry: false, help: "The run needs more memory than SERVABLE_ENGINE_MEMORY_MAX allows: send a smaller input, or raise it." },
   ENGINE_TIMEOUT: { code: "DEADLINE_EXCEEDED", retry: false, help: "The run took longer than allowed and was stopped." },
   MODEL_CONTROL_OFF: { code: "UNAVAILABLE", retry: false, help: "Loading and unloading over the Open Inference Protocol is off: set SERVABLE_MODEL_CONTROL=explicit, or deploy the model." },
   SHARED_MEMORY_UNKNOWN: { code: "NOT_FOUND", retry: false, help: "Register the shared memory region first." },
@@ -63,6 +64,7 @@ var REASONS = {
   REPLICA_UNAVAILABLE: { code: "UNAVAILABLE", retry: true, help: "No inference replica answers: call again shortly." },
   MODEL_TOO_LARGE: { code: "RESOURCE_EXHAUSTED", retry: false, help: "The model does not fit into the replica's memory budget: raise SERVABLE_MEMORY_BUDGET, unpin models, or use a smaller one." },
   MEMORY_BUDGET_FULL: { code: "RESOURCE_EXHAUSTED", retry: true, help: "Every model in memory is in use, pinned or was loaded a moment ago: call again shortly, raise SERVABLE_MEMORY_BUDGET, or add replicas." },
+  EXPLANATION_UNSUPPORTED: { code: "FAILED_PRECONDITION", retry: false, help: "The method cannot explain this model; the message names the operator or input in the way: use another method, or auto." },
   // Ready-made tasks.
   TASK_NOT_DECLARED: { code: "FAILED_PRECONDITION", retry: false, help: "The model's servable.yaml declares another task, or the model has none: see the guide to ready-made tasks." },
   TASK_MANIFEST_INVALID: { code: "INVALID_ARGUMENT", retry: false, help: "Correct the field of servable.yaml that the message names." },
@@ -400,6 +402,7 @@ function bytesOf(text) {
 // libs/runtime/src/engine-worker.ts
 var frames = new BlockingFrames(3);
 var session;
+var settings;
 try {
   for (let frame = frames.read(); frame !== void 0; frame = frames.read()) await answer(frame);
 } catch (error) {
@@ -409,7 +412,8 @@ async function answer({ id, header, payload }) {
   const request = header;
   try {
     if (request.op === "load") {
-      session = await load(request.session);
+      settings = request.session;
+      session = await load(settings);
       write(id, { ok: true });
     } else {
       await run(id, request, payload);
@@ -418,7 +422,13 @@ async function answer({ id, header, payload }) {
     if (isPipeError(error)) throw error;
     const { reason, message } = error instanceof StatusError ? error : new StatusError("INTERNAL", error instanceof Error ? error.message : String(error));
     write(id, { ok: false, reason, message });
+    if (reason === "ENGINE_OUT_OF_MEMORY") await loadAgain();
   }
+}
+async function loadAgain() {
+  if (settings === void 0) return;
+  await session?.release();
+  session = await load(settings);
 }
 async function load({ path, intraOpThreads, interOpThreads, executionProviders, graphOptimizationLevel, prepacking, memoryArena }) {
   const built = new Set(ort2.listSupportedBackends().map(({ name }) => name));
@@ -457,6 +467,9 @@ async function run(id, { inputs, outputs: wanted, deadlineMs }, payload) {
   const inferred = performance.now();
   const outputs = (wanted.length > 0 ? wanted : loaded.outputNames).map((name) => fromOrt(name, results[name]));
   const headers = outputs.map(({ name, datatype, shape, data }) => ({ name, datatype, shape, bytes: data.length }));
+  const { outputBytesMax } = settings;
+  const outputBytes = headers.reduce((sum, { bytes }) => sum + bytes, 0);
+  if (outputBytes > outputBytesMax) throw new StatusError("ENGINE_OUT_OF_MEMORY", `the outputs have ${outputBytes} bytes, at most ${outputBytesMax} are taken from one run: ask for fewer outputs or send a smaller input`);
   const done = performance.now();
   write(id, { ok: true, outputs: headers, ns: [nanoseconds(fed - started), nanoseconds(inferred - fed), nanoseconds(done - inferred)] }, outputs.map(({ data }) => data));
 }
@@ -464,7 +477,9 @@ async function infer(loaded, feeds, outputs) {
   try {
     return outputs.length === 0 ? await loaded.run(feeds) : await loaded.run(feeds, [...outputs]);
   } catch (error) {
-    throw new StatusError("INFERENCE_FAILED", `onnxruntime: ${error.message.slice(0, 500)}`);
+    const message = error.message.slice(0, 500);
+    if (/Failed to allocate memory|bad_alloc/.test(message)) throw new StatusError("ENGINE_OUT_OF_MEMORY", `the run needs more memory than an engine may have: send a smaller input (onnxruntime: ${message})`);
+    throw new StatusError("INFERENCE_FAILED", `onnxruntime: ${message}`);
   }
 }
 function write(id, response, payload = []) {

@@ -4,7 +4,7 @@
 // I2  A run longer than `runMsMax` ends the process: nothing else can stop it.
 // I3  A process that ends is started again after a pause that doubles; after `restartsMax` failures in a row the engine stays down.
 
-import { spawn, type ChildProcess } from "node:child_process";
+import { spawn, spawnSync, type ChildProcess } from "node:child_process";
 import type { Socket } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
@@ -20,6 +20,8 @@ export interface EngineProcessOptions extends Partial<SessionSettings> {
   readonly path: string;
   /** Name for logs. */
   readonly model: string;
+  /** Bytes that the model may allocate, weights mapped from files aside; kept where the machine has `prlimit`. Absent = no bound. */
+  readonly memoryBytesMax?: number | undefined;
   /** How long loading may take. @default 120000 */
   readonly loadMsMax?: number;
   /** How long one run may take before the process is killed. @default 60000 */
@@ -41,6 +43,24 @@ const NODE_FLAGS = ["--max-semi-space-size=1", "--v8-pool-size=0"];
 const RESTART_DELAY_MS = 200;
 const RESTART_DELAY_MS_MAX = 10_000;
 const STOP_MS = 2_000;
+/** What Node and onnxruntime reserve before there is a model; hardly any of it is ever touched. */
+const RESERVED_BYTES = 640 * 1024 ** 2;
+
+const hasPrlimit = lazily(() => spawnSync("prlimit", ["--version"], { stdio: "ignore" }).status === 0);
+
+/**
+ * The command before the command that bounds an engine's memory. Allocations beyond it fail, and onnxruntime says so in its
+ * answer; the machine does not run out of memory and kills whom it likes. RLIMIT_DATA counts what is allocated, not what is
+ * mapped from files.
+ */
+function memoryLimit(memoryBytesMax: number | undefined): string[] {
+  return memoryBytesMax === undefined || !hasPrlimit() ? [] : ["prlimit", `--data=${memoryBytesMax + RESERVED_BYTES}`, "--core=0"];
+}
+
+function lazily<Value>(make: () => Value): () => Value {
+  let made: { readonly value: Value } | undefined;
+  return () => (made ??= { value: make() }).value;
+}
 
 const DEFAULTS = {
   intraOpThreads: 1,
@@ -49,6 +69,7 @@ const DEFAULTS = {
   graphOptimizationLevel: "all" as const,
   prepacking: true,
   memoryArena: true,
+  outputBytesMax: 1024 ** 3,
   loadMsMax: 120_000,
   runMsMax: 60_000,
   pendingMax: 1_024,
@@ -73,7 +94,7 @@ export async function startEngineProcess(options: EngineProcessOptions): Promise
 }
 
 class EngineProcess implements Engine {
-  readonly #options: Required<Omit<EngineProcessOptions, "onCrash" | "onUp">> & Pick<EngineProcessOptions, "onCrash" | "onUp">;
+  readonly #options: Required<Omit<EngineProcessOptions, "onCrash" | "onUp" | "memoryBytesMax">> & Pick<EngineProcessOptions, "onCrash" | "onUp" | "memoryBytesMax">;
   readonly #pending = new Map<number, PendingCall>();
   #child: ChildProcess | undefined;
   #socket: Socket | undefined;
@@ -98,8 +119,8 @@ class EngineProcess implements Engine {
 
   async start(): Promise<void> {
     this.#spawn();
-    const { path, intraOpThreads, interOpThreads, executionProviders, graphOptimizationLevel, prepacking, memoryArena } = this.#options;
-    await this.#call({ op: "load", session: { path, intraOpThreads, interOpThreads, executionProviders, graphOptimizationLevel, prepacking, memoryArena } }, [], {});
+    const { path, intraOpThreads, interOpThreads, executionProviders, graphOptimizationLevel, prepacking, memoryArena, outputBytesMax } = this.#options;
+    await this.#call({ op: "load", session: { path, intraOpThreads, interOpThreads, executionProviders, graphOptimizationLevel, prepacking, memoryArena, outputBytesMax } }, [], {});
     this.#loaded = true;
   }
 
@@ -131,7 +152,8 @@ class EngineProcess implements Engine {
   }
 
   #spawn(): void {
-    const child = spawn(process.execPath, [...NODE_FLAGS, WORKER], { stdio: ["ignore", "inherit", "inherit", "pipe"], env: childEnvironment(process.env) });
+    const [command = process.execPath, ...args] = [...memoryLimit(this.#options.memoryBytesMax), process.execPath, ...NODE_FLAGS, WORKER];
+    const child = spawn(command, args, { stdio: ["ignore", "inherit", "inherit", "pipe"], env: childEnvironment(process.env) });
     const socket = child.stdio[3] as Socket;
     const reader = new FrameReader((frame) => this.#settle(frame.id, frame.header as EngineResponse, frame.payload));
     socket.on("data", (chunk: Buffer) => reader.push(chunk));

@@ -15,6 +15,8 @@ export interface SessionSettings {
   readonly prepacking: boolean;
   /** Keeps freed memory for the next run. */
   readonly memoryArena: boolean;
+  /** Bytes that the outputs of one run may have together. */
+  readonly outputBytesMax: number;
 }
 
 /** What the service asks. */

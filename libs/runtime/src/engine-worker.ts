@@ -11,6 +11,7 @@ import { fromOrt, toOrt } from "./ort-tensor.ts";
 
 const frames = new BlockingFrames(3);
 let session: ort.InferenceSession | undefined;
+let settings: SessionSettings | undefined;
 
 try {
   for (let frame = frames.read(); frame !== undefined; frame = frames.read()) await answer(frame);
@@ -23,7 +24,8 @@ async function answer({ id, header, payload }: Frame): Promise<void> {
   const request = header as EngineRequest;
   try {
     if (request.op === "load") {
-      session = await load(request.session);
+      settings = request.session;
+      session = await load(settings);
       write(id, { ok: true });
     } else {
       await run(id, request, payload);
@@ -32,7 +34,15 @@ async function answer({ id, header, payload }: Frame): Promise<void> {
     if (isPipeError(error)) throw error;
     const { reason, message } = error instanceof StatusError ? error : new StatusError("INTERNAL", error instanceof Error ? error.message : String(error));
     write(id, { ok: false, reason, message });
+    if (reason === "ENGINE_OUT_OF_MEMORY") await loadAgain();
   }
+}
+
+/** onnxruntime's arena remembers how much was asked for and takes all there is at the next run: only a new session forgets. */
+async function loadAgain(): Promise<void> {
+  if (settings === undefined) return;
+  await session?.release();
+  session = await load(settings);
 }
 
 async function load({ path, intraOpThreads, interOpThreads, executionProviders, graphOptimizationLevel, prepacking, memoryArena }: SessionSettings): Promise<ort.InferenceSession> {
@@ -73,6 +83,9 @@ async function run(id: number, { inputs, outputs: wanted, deadlineMs }: EngineRe
   const inferred = performance.now();
   const outputs = (wanted.length > 0 ? wanted : loaded.outputNames).map((name) => fromOrt(name, results[name] as ort.Tensor));
   const headers = outputs.map(({ name, datatype, shape, data }) => ({ name, datatype, shape, bytes: data.length }));
+  const { outputBytesMax } = settings as SessionSettings;
+  const outputBytes = headers.reduce((sum, { bytes }) => sum + bytes, 0);
+  if (outputBytes > outputBytesMax) throw new StatusError("ENGINE_OUT_OF_MEMORY", `the outputs have ${outputBytes} bytes, at most ${outputBytesMax} are taken from one run: ask for fewer outputs or send a smaller input`);
   const done = performance.now();
   write(id, { ok: true, outputs: headers, ns: [nanoseconds(fed - started), nanoseconds(inferred - fed), nanoseconds(done - inferred)] }, outputs.map(({ data }) => data));
 }
@@ -81,7 +94,9 @@ async function infer(loaded: ort.InferenceSession, feeds: Record<string, ort.Ten
   try {
     return outputs.length === 0 ? await loaded.run(feeds) : await loaded.run(feeds, [...outputs]);
   } catch (error) {
-    throw new StatusError("INFERENCE_FAILED", `onnxruntime: ${(error as Error).message.slice(0, 500)}`);
+    const message = (error as Error).message.slice(0, 500);
+    if (/Failed to allocate memory|bad_alloc/.test(message)) throw new StatusError("ENGINE_OUT_OF_MEMORY", `the run needs more memory than an engine may have: send a smaller input (onnxruntime: ${message})`);
+    throw new StatusError("INFERENCE_FAILED", `onnxruntime: ${message}`);
   }
 }
 

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
 import { closeSync, openSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
@@ -165,6 +166,23 @@ describe("engine process", () => {
 
   it("refuses a file that onnxruntime cannot load", async () => {
     await assert.rejects(startEngineProcess({ path: file("bad.onnx", Buffer.from("no model")), model: "bad" }), reason("MODEL_LOAD_FAILED"));
+  });
+
+  it("fails a run that wants more memory than its engine may have, or answers more than is taken, and goes on", { skip: spawnSync("prlimit", ["--version"]).status !== 0 && "needs prlimit" }, async () => {
+    const graph = new Graph();
+    const zeros = graph.node("ConstantOfShape", [graph.input("SIZE", "INT64", [1])], { datatype: "FP32", shape: ["n"] });
+    const path = join(directory.path, "zeros.onnx");
+    writeFileSync(path, buildModel({ graph, outputs: { ZEROS: zeros } }));
+    await using engine = await startEngineProcess({ path, model: "zeros", memoryBytesMax: 512 * 1024 ** 2, outputBytesMax: 1024 ** 2 });
+    const zerosOf = (count: number) => engine.run([{ name: "SIZE", ...tensorOf("INT64", [1], [count]) }], []);
+    const { pid } = engine;
+
+    await assert.rejects(zerosOf(2 ** 30), reason("ENGINE_OUT_OF_MEMORY"));
+    await assert.rejects(zerosOf(2 ** 20), reason("ENGINE_OUT_OF_MEMORY"));
+    const { outputs } = await zerosOf(3);
+
+    assert.deepEqual(outputs[0]?.shape, [3]);
+    assert.equal(engine.pid, pid);
   });
 
   it("kills a run that takes too long, and only that model", async () => {

@@ -96,6 +96,7 @@ async function startEngines({ startEngine, session, rateLimiter, onCrash, onProv
           path,
           model: spec.name,
           ...settings,
+          memoryBytesMax: session.memoryBytesMax,
           onUp,
           onCrash: (crash) => {
             onCrash(spec, crash);

@@ -7,10 +7,11 @@ export interface SessionDefaults {
   readonly intraOpThreads: number;
   readonly executionProviders: readonly string[];
   readonly runMsMax: number;
+  readonly memoryBytesMax?: number | undefined;
 }
 
 /** How the sessions of a version are made, and how long their runs may take. */
-export interface VersionSession extends Omit<SessionSettings, "path"> {
+export interface VersionSession extends Omit<SessionSettings, "path" | "outputBytesMax"> {
   readonly runMsMax: number;
   /** What to run on where this build lacks the accelerators of the configuration; undefined = they are not wishes. */
   readonly fallbackProviders: readonly string[] | undefined;
