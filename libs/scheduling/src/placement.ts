@@ -104,7 +104,7 @@ function binsOf(models: readonly PlacedModel[], replicas: readonly PlacementRepl
       share,
       budgetBytes,
       // What fits stays within the budget; what does not is overcommitted evenly: the rest loads on demand.
-      bytesMax: Math.max(budgetBytes, SHARE_MAX * bytes * share),
+      bytesMax: bytes * share <= budgetBytes ? budgetBytes : SHARE_MAX * bytes * share,
       // The heaviest copy must find a place even where a share is smaller than it.
       loadMax: Math.max(SHARE_MAX * load * share, loadLargest),
       bytes: 0,
