@@ -30,6 +30,8 @@ const FILES: Record<string, string | Uint8Array> = {
       input_map { key: "INPUT0" value: "X" } input_map { key: "INPUT1" value: "X" } output_map { key: "OUTPUT0" value: "Y" } } }
   `,
   "a_double/1/.gitkeep": "",
+  "cold/config.pbtxt": 'backend: "onnxruntime" model_warmup { name: "recorded" batch_size: 1 inputs { key: "INPUT0" value { data_type: TYPE_FP32 dims: 4 input_data_file: "none" } } }',
+  "cold/1/model.onnx": identityModel("FP32"),
   "script/config.pbtxt": 'backend: "python"',
   "script/1/model.py": "",
   "broken/1/model.onnx": "this is no model, whatever its name says",
@@ -62,13 +64,14 @@ describe("a Triton model repository", () => {
     const { code, out, err } = await cli("models", "import", repository, "--deploy");
 
     assert.equal(code, 1, out); // one model is broken
-    assert.match(err, /not everything could be imported: broken 1/);
+    assert.match(err, /not everything could be imported: broken 1, cold/);
     assert.match(out, /simple +1 +1 +imported/);
     assert.match(out, /simple +3 +3 +imported/);
     assert.match(out, /script: cannot be served: its backend is python/);
     assert.match(out, /version 1 failed: the file is no ONNX model/);
     assert.match(out, /not honoured +instance_group\[0\]\.kind: the model runs on the CPU/);
     assert.match(out, /simple serves version 1, 3/);
+    assert.match(out, /cold cannot be served: .*model_warmup\[0\]\.inputs\["INPUT0"\]\.input_data_file: the version has no file "warmup\/none"/);
     assert.deepEqual((await platform.client.models.versions("simple")).map(({ artifacts }) => artifacts.map(({ path }) => path)), [3, 2, 1].map(() => ["config.pbtxt", "labels.txt", "model.onnx"]));
   });
 
@@ -93,6 +96,22 @@ describe("a Triton model repository", () => {
     assert.equal(answer.model_version, "3");
     assert.deepEqual(answer.outputs.map(({ name, shape }) => [name, shape]), [["OUTPUT0", [1, 4, 4]], ["OUTPUT1", [1, 16]]]);
     assert.deepEqual(answer.outputs[0]?.data, values.map((value) => 2 * value));
+  });
+
+  it("names classes by the model's labels", async () => {
+    const inputs = ["INPUT0", "INPUT1"].map((name) => ({ name, datatype: "INT32", shape: [1, 16], data: Array.from({ length: 16 }, (_, index) => 16 - index) }));
+
+    const { outputs } = (await (await platform.fetch("/v2/models/simple/infer", { method: "POST", body: JSON.stringify({ inputs, outputs: [{ name: "OUTPUT0", parameters: { classification: 2 } }] }) })).json()) as { outputs: { data: string[] }[] };
+
+    assert.deepEqual(outputs[0]?.data, ["32:0:zero", "30:1:one"]);
+  });
+
+  it("is not ready, and says why, while its warm-up fails", async () => {
+    const ready = await platform.fetch("/v2/models/cold/ready");
+    const index = (await (await platform.fetch("/v2/repository/index", { method: "POST" })).json()) as { name: string; state: string; reason: string }[];
+
+    assert.notEqual(ready.status, 200);
+    assert.deepEqual(index.filter(({ name }) => name === "cold").map(({ state, reason }) => [state, /model_warmup\[0\]/.test(reason)]), [["UNAVAILABLE", true]]);
   });
 
   it("runs an ensemble of its models", async () => {

@@ -21,6 +21,7 @@ export function renderFindings(models: readonly ImportedModel[]): string {
 function titleOf(name: string, findings: readonly Finding[], refusal: string): string {
   if (refusal !== "") return `${name}: cannot be served: ${refusal}`;
   const honoured = findings.filter(({ verdict }) => verdict === "honoured").length;
+  if (honoured === 0) return `${name}:`;
   return `${name}: ${honoured} setting${honoured === 1 ? "" : "s"} honoured${findings.length > honoured ? "" : ", nothing to note"}`;
 }
 
