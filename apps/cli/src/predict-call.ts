@@ -11,11 +11,15 @@ export interface PredictCall {
 }
 
 /** `POST /v1/models/{model}:predict`. @throws StatusError with the gateway's reason */
-export async function callPredict({ httpAddress, apiKey, model, body, traceparent }: PredictCall): Promise<unknown> {
-  const url = `http://${httpAddress}/v1/models/${encodeURIComponent(model)}:predict`;
+export function callPredict({ model, ...call }: PredictCall): Promise<unknown> {
+  return callGateway({ ...call, path: `/v1/models/${encodeURIComponent(model)}:predict` });
+}
+
+/** Posts JSON to the gateway and answers its JSON. @throws StatusError with the gateway's reason */
+export async function callGateway({ httpAddress, apiKey, path, body, traceparent }: Omit<PredictCall, "model"> & { readonly path: string }): Promise<unknown> {
   let response: Response;
   try {
-    response = await fetch(url, {
+    response = await fetch(`http://${httpAddress}${path}`, {
       method: "POST",
       headers: { "content-type": "application/json", ...(apiKey === undefined ? {} : { authorization: `Bearer ${apiKey}` }), ...(traceparent === undefined ? {} : { traceparent }) },
       body: JSON.stringify(body),

@@ -1,6 +1,7 @@
 import { Command } from "commander";
 import { datasetsCommand } from "./commands/datasets.ts";
 import { deployCommand } from "./commands/deploy.ts";
+import { explainCommand } from "./commands/explain.ts";
 import { jobsCommand } from "./commands/jobs.ts";
 import { keysCommand } from "./commands/keys.ts";
 import { modelsCommand } from "./commands/models.ts";
@@ -38,7 +39,7 @@ Examples:
 Each command explains itself: servable <command> --help`,
     );
   const commands = [
-    upCommand, quickstartCommand, statusCommand, topCommand, modelsCommand, deployCommand, undeployCommand, predictCommand,
+    upCommand, quickstartCommand, statusCommand, topCommand, modelsCommand, deployCommand, undeployCommand, predictCommand, explainCommand,
     classifyImageCommand, classifyTextCommand, embedCommand, detectSpeechCommand, readTextCommand,
     trainCommand, datasetsCommand, jobsCommand, keysCommand, projectsCommand, traceCommand,
   ];

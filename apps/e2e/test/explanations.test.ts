@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
-import { readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { copyFileSync, readFileSync, writeFileSync } from "node:fs";
+import { basename, join } from "node:path";
 import { after, before, describe, it } from "node:test";
+import { runCli } from "@servable/cli";
 import { ExplainMethod } from "@servable/contracts/inference/v1/explanation";
 import { StatusError, type Reason } from "@servable/errors";
 import { Graph, add, buildModel, matMul, type Value } from "@servable/onnx";
@@ -137,5 +138,54 @@ describe("explanations", { timeout: 180_000 }, () => {
     for (const response of [gradients, hidden]) assert.deepEqual(response.explanations[0]?.attributions.map(({ input, shape }) => [input, shape]), [["input_ids", [1n, BigInt(ids.length)]]]);
     const [only] = gradients.explanations;
     assert.ok((only?.completenessError ?? 1) <= 0.05 * Math.abs((only?.prediction ?? 0) - (only?.baselinePrediction ?? 0)), String(only?.completenessError));
+  });
+
+  /** A version with its manifest and what that names. */
+  const serveTask = async (example: string, model: string, file: string, besides: readonly string[]): Promise<void> => {
+    using directory = tempDir();
+    copyFileSync(sharedAsset(file) ?? "", join(directory.path, "model.onnx"));
+    copyFileSync(new URL(`../../../examples/tasks/${example}/servable.yaml`, import.meta.url), join(directory.path, "servable.yaml"));
+    for (const path of besides) copyFileSync(sharedAsset(path) ?? "", join(directory.path, basename(path)));
+    await servable("models", "import", join(directory.path, "model.onnx"), "--name", model);
+    await servable("deploy", model);
+  };
+  const servable = async (...args: string[]): Promise<string> => {
+    const lines: string[] = [];
+    const { grpcAddress, httpAddress } = platform.platform;
+    const output = { write: (text: string) => lines.push(text) };
+    const code = await runCli(args, { stdout: output, stderr: output, env: { ...process.env, SERVABLE_ADDRESS: grpcAddress, SERVABLE_HTTP_ADDRESS: httpAddress.replace("http://", ""), SERVABLE_API_KEY: platform.apiKey } });
+    assert.equal(code, 0, lines.join(""));
+    return lines.join("");
+  };
+
+  it("of a picture file are drawn over what the model saw", { skip: skipWithout(`${PICTURES}/mobilenet_v2_1.0_224_fp32.onnx`) }, async () => {
+    using directory = tempDir();
+    await serveTask("mobilenet", "pictures", `${PICTURES}/mobilenet_v2_1.0_224_fp32.onnx`, [`${PICTURES}/imagenet_labels.txt`]);
+    const out = join(directory.path, "goldfish.png");
+
+    const text = await servable("explain", "pictures", "--image", sharedAsset(`${PICTURES}/pictures/goldfish.jpg`) ?? "", "--method", "ig", "--steps", "16", "--out", out);
+
+    assert.match(text, /"goldfish, Carassius auratus" \(output\) is 0\.99/);
+    const png = readFileSync(out);
+    assert.deepEqual([png.readUInt32BE(16), png.readUInt32BE(20)], [448, 224]);
+  });
+
+  it("of a sentence say how much each word added", { skip: skipWithout(`${BERT}/classifier-banking77.onnx`, `${BERT}/tokenizer.json`) }, async () => {
+    using directory = tempDir();
+    await serveTask("intents", "intents", `${BERT}/classifier-banking77.onnx`, [`${BERT}/tokenizer.json`, `${BERT}/labels.json`]);
+    const [sentence, page] = ["I am still waiting for my new card, it has not arrived yet.", join(directory.path, "card.html")];
+
+    const printed = await servable("explain", "intents", "--text", sentence, "--out", page);
+    const response = await platform.client.explanations.explain({ model: "intents", text: sentence, method: "shapley", steps: 4 });
+
+    assert.match(printed, /"card_arrival" \(logits\) is 8\.4|"card_arrival" \(logits\) is 8\.3/);
+    assert.match(readFileSync(page, "utf8"), /<h1>Why intents says card_arrival<\/h1>/);
+    const [only] = response.explanations;
+    const weights = response.tokens.map(({ text: token, start, end }, index) => ({ token, there: start < 0 ? undefined : sentence.slice(start, end), weight: only?.attributions[0]?.values[index] ?? 0 }));
+    for (const { token, there } of weights) if (there !== undefined) assert.equal(there.toLowerCase(), token.toLowerCase());
+    // Special tokens are the same in the baseline, and the words of the matter weigh most.
+    for (const { there, weight } of weights) if (there === undefined) assert.equal(weight, 0);
+    assert.ok(weights.toSorted((a, b) => b.weight - a.weight).slice(0, 4).some(({ token }) => token === "card"));
+    assert.ok((only?.completenessError ?? 1) < 1e-3);
   });
 });

@@ -97,7 +97,7 @@ export async function startServer(config: InferenceConfig): Promise<InferenceSer
       tasksService(createTasks({ images, resolve: taskModels }), taskModels),
       replicaService({ repository, residency, rateLimiter, replicaId: config.replicaId, startTimeMs, registryConnected: () => isConnected(), draining: () => isDraining() }),
       grpcInferenceService({ repository, control, sharedMemory, explainer, traces, serverName: config.serverName, serverVersion: VERSION }),
-      explanationService({ repository, explainer }),
+      explanationService({ repository, explainer, images, taskModels }),
     ],
     authenticate: internalAuthenticator(config.internalToken),
     receiveBytesMax: config.messageBytesMax,

@@ -4,17 +4,23 @@ import { ExplainMethod as WireMethod, ExplanationService, type ExplainRequest, t
 import { ModelInferRequestSchema } from "@servable/contracts/open-inference/grpc_service";
 import { StatusError } from "@servable/errors";
 import { implement, type CallContext, type ServiceRegistration } from "@servable/grpc";
+import type { ImageDecoder } from "@servable/images";
 import { decodeInferRequest } from "@servable/open-inference";
-import { explainOptionsOf, type ExplainMethod } from "../domain/explain/explain-options.ts";
+import { explainOptionsOf, type ExplainMethod, type ExplainOptions } from "../domain/explain/explain-options.ts";
+import { subjectOfImage, subjectOfText, type ExplainSubject } from "../domain/explain/explain-subject.ts";
 import type { Explainer, ModelExplanation } from "../domain/explain/explainer.ts";
 import { checkInferRequest } from "../domain/infer-request.ts";
 import type { LoadedModel } from "../domain/loaded-model.ts";
 import type { ModelRepository } from "../domain/model-repository.ts";
+import type { TaskDeps } from "../domain/tasks/task-model.ts";
 
 /** What explanations stand on. */
 export interface ExplanationServiceDeps {
   readonly repository: Pick<ModelRepository, "resolve">;
   readonly explainer: Explainer;
+  readonly images: ImageDecoder;
+  /** The same versions as tasks see them. */
+  readonly taskModels: TaskDeps["resolve"];
 }
 
 const METHODS: Readonly<Record<WireMethod, ExplainMethod>> = {
@@ -27,18 +33,28 @@ const METHODS: Readonly<Record<WireMethod, ExplainMethod>> = {
 const WIRE_METHODS: Readonly<Record<ModelExplanation["method"], WireMethod>> = { ig: WireMethod.INTEGRATED_GRADIENTS, occlusion: WireMethod.OCCLUSION, shapley: WireMethod.SHAPLEY };
 
 /** servable.inference.v1.ExplanationService over the models of this replica. */
-export function explanationService({ repository, explainer }: ExplanationServiceDeps): ServiceRegistration {
+export function explanationService({ repository, explainer, images, taskModels }: ExplanationServiceDeps): ServiceRegistration {
+  const subjectOf = async (request: ExplainRequest, model: LoadedModel, project: string, options: ExplainOptions, signal: AbortSignal): Promise<ExplainSubject> => {
+    const forms = [request.inputs.length > 0, request.image.length > 0, request.text !== ""].filter((given) => given).length;
+    if (forms > 1) throw new StatusError("FIELD_INVALID", "inputs, image and text exclude each other: send one of them", { metadata: { field: "inputs" } });
+    const taskModel = () => taskModels(project, request.modelName, request.modelVersion);
+    if (request.image.length > 0) return subjectOfImage(images, taskModel(), request.image, options, signal);
+    if (request.text !== "") return subjectOfText(taskModel(), request.text, options);
+    const { request: checked } = checkInferRequest(decodeInferRequest(inferRequestOf(request)), model.target);
+    return { request: checked, options, labels: [] };
+  };
+
   return implement(ExplanationService, {
     async explain(request, { identity, signal, deadline, requestId }: CallContext) {
       requireRole(identity, "user");
       if (request.modelName === "") throw new StatusError("FIELD_REQUIRED", "model_name must be specified", { metadata: { field: "model_name" } });
       const method = METHODS[request.method] as ExplainMethod | undefined;
       if (method === undefined) throw new StatusError("FIELD_INVALID", `method ${request.method} is unknown`, { metadata: { field: "method" } });
-      const options = explainOptionsOf({ ...request, target: request.target, method, inputs: request.explainedInputs });
+      const stated = explainOptionsOf({ ...request, target: request.target, method, inputs: request.explainedInputs });
       const model = repository.resolve(identity.project, request.modelName, request.modelVersion);
-      const context = { signal, deadline, project: identity.project, requestId };
-      const { request: checked } = checkInferRequest(decodeInferRequest(inferRequestOf(request)), model.target);
-      return responseOf(request, model, await explainer.explain(model, checked, options, context));
+      const subject = await subjectOf(request, model, identity.project, stated, signal);
+      const explanation = await explainer.explain(model, subject.request, subject.options, { signal, deadline, project: identity.project, requestId });
+      return responseOf(request.id, model, subject, explanation);
     },
   });
 }
@@ -48,7 +64,9 @@ function inferRequestOf({ modelName, modelVersion, id, inputs, rawInputContents 
   return toBinary(ModelInferRequestSchema, create(ModelInferRequestSchema, { modelName, modelVersion, id, inputs, rawInputContents }));
 }
 
-function responseOf({ id }: ExplainRequest, { spec, labels }: LoadedModel, { method, fallbackReason, output, examples }: ModelExplanation): MessageInitShape<typeof ExplainResponseSchema> {
+function responseOf(id: string, { spec, labels }: LoadedModel, subject: ExplainSubject, { method, fallbackReason, output, examples }: ModelExplanation): MessageInitShape<typeof ExplainResponseSchema> {
+  const { picture, tokens } = subject;
+  const names = subject.labels.length > 0 ? subject.labels : (labels.get(output) ?? []);
   return {
     modelName: spec.name,
     modelVersion: String(spec.version),
@@ -58,7 +76,7 @@ function responseOf({ id }: ExplainRequest, { spec, labels }: LoadedModel, { met
     output,
     explanations: examples.map(({ target, prediction, baselinePrediction, completenessError, steps, evaluations, attributions }) => ({
       target: BigInt(target),
-      label: labels.get(output)?.[target] ?? "",
+      label: names[target] ?? "",
       prediction,
       baselinePrediction,
       completenessError,
@@ -66,5 +84,7 @@ function responseOf({ id }: ExplainRequest, { spec, labels }: LoadedModel, { met
       evaluationCount: evaluations,
       attributions: attributions.map(({ input, shape, values }) => ({ input, shape: shape.map(BigInt), values: [...values] })),
     })),
+    ...(picture === undefined ? {} : { picture: { width: picture.width, height: picture.height, rgb: picture.rgb } }),
+    ...(tokens === undefined ? {} : { tokens: tokens.map((token) => ({ ...token })) }),
   };
 }

@@ -37,7 +37,7 @@ export async function explainByCoalitions(method: "occlusion" | "shapley", quest
   const explained = explainedInputs(example, options.inputs);
   if (options.baseline === "zero_embedding") throw new StatusError("FIELD_INVALID", 'baseline is "zero_embedding", which only Integrated Gradients know', { metadata: { field: "baseline" } });
   const kind = options.baseline;
-  const baselines = new Map(explained.map((input) => [input.name, baselineOf(kind, input)]));
+  const baselines = new Map(explained.map((input) => [input.name, options.baselines?.get(input.name) ?? baselineOf(kind, input)]));
   const features = explained.flatMap(({ name, shape }) => featuresOf(name, shape, GRAIN[method]));
   const predict = predictor(question, features, baselines, context);
   const asked = { predict, count: features.length, batchSize: Math.max(batchMax, AT_ONCE_MAX), signal: context.signal };

@@ -41,14 +41,14 @@ async function all(engine: GradientEngine, questions: readonly GradientQuestion[
   return explanations;
 }
 
-async function one(engine: GradientEngine, { example, target, prediction }: GradientQuestion, { baseline, steps }: ExplainOptions, context: InferContext): Promise<SteppedExplanation> {
+async function one(engine: GradientEngine, { example, target, prediction }: GradientQuestion, { baseline, baselines: given, steps }: ExplainOptions, context: InferContext): Promise<SteppedExplanation> {
   const tensors: Record<string, Tensor> = Object.fromEntries(example.map(({ name, datatype, shape, data }) => [name, { datatype, shape, data }]));
   const entries = engine.graph.entries;
   const missing = entries.find(({ input }) => tensors[input.name] === undefined);
   if (missing !== undefined) throw unsupported(`input "${missing.input.name}" was not sent`);
   const baselines = Object.fromEntries(
     entries.map(({ input: { name }, kind }): [string, Tensor | "zero"] => {
-      if (baseline !== "zero_embedding") return [name, baselineOf(baseline, tensors[name] as Tensor)];
+      if (baseline !== "zero_embedding") return [name, given?.get(name) ?? baselineOf(baseline, tensors[name] as Tensor)];
       if (kind !== "embedded") throw new StatusError("FIELD_INVALID", `baseline is "zero_embedding", but input "${name}" is no list of token ids`, { metadata: { field: "baseline" } });
       return [name, "zero"];
     }),

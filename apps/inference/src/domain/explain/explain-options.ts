@@ -1,5 +1,6 @@
 import { StatusError } from "@servable/errors";
 import { BASELINES, type Baseline } from "@servable/explain";
+import type { Tensor } from "@servable/tensor";
 import type { ParameterValue } from "../executor.ts";
 
 /** How attributions are computed; the words of the infer parameter `explain`. */
@@ -22,6 +23,8 @@ export interface ExplainOptions {
   /** "zero_embedding" = of token ids, an embedding of zeros. */
   readonly baseline: Baseline | "zero_embedding";
   readonly seed: number;
+  /** Inputs whose baseline is not one of a kind, e.g. pad tokens between special ones. */
+  readonly baselines?: ReadonlyMap<string, Tensor>;
 }
 
 /** Points of a path, or orders. */
