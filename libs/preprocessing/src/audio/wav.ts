@@ -14,8 +14,8 @@ export interface WavAudio {
 }
 
 const [PCM, FLOAT, A_LAW, MU_LAW, EXTENSIBLE] = [1, 3, 6, 7, 0xfffe];
-const CHANNELS_MAX = 64;
-const SAMPLE_RATE_MAX = 768_000;
+const CHANNELS_MAX = 16;
+const SAMPLE_RATE_MAX = 192_000;
 /** Programs that write to a pipe do not know the length and state one that is not meant. */
 const UNKNOWN_BYTES_MIN = 0x7fff0000;
 
