@@ -70,62 +70,73 @@ export function tensorOf(datatype: Datatype, shape: readonly number[], values: r
   if (values.length !== count) {
     throw new StatusError("BYTE_COUNT_MISMATCH", `${name}: shape [${shape.join(",")}] takes ${count} values, got ${values.length}`);
   }
-  if (datatype === "BYTES") return { datatype, shape, data: encodeBytesElements(values.map((value, index) => toBytes(value, `${name}[${index}]`))) };
-  if (datatype === "BOOL") return { datatype, shape, data: Uint8Array.from(values, (value, index) => (toBoolean(value, `${name}[${index}]`) ? 1 : 0)) };
+  if (datatype === "BYTES") return { datatype, shape, data: encodeBytesElements(values.map((value, index) => toBytes(value, name, index))) };
+  if (datatype === "BOOL") return { datatype, shape, data: Uint8Array.from(values, (value, index) => (toBoolean(value, name, index) ? 1 : 0)) };
   const range = INTEGER_RANGE[datatype];
-  const array =
-    range === undefined
-      ? floatArray(datatype, values.map((value, index) => toNumber(value, `${name}[${index}]`)), name)
-      : integerArray(datatype, values.map((value, index) => toInteger(value, range, datatype, `${name}[${index}]`)));
+  const array = range === undefined ? floatArray(datatype, values, name) : integerArray(datatype, values, range, name);
   return { datatype, shape, data: new Uint8Array(array.buffer, array.byteOffset, array.byteLength) };
 }
 
-function floatArray(datatype: Datatype, values: number[], name: string): Float16Array<ArrayBuffer> | Float32Array<ArrayBuffer> | Float64Array<ArrayBuffer> | Uint16Array<ArrayBuffer> {
-  if (datatype === "FP64") return Float64Array.from(values);
-  if (datatype === "FP16") return checkOverflow(Float16Array.from(values), values, datatype, name);
-  const single = checkOverflow(Float32Array.from(values), values, datatype, name);
+// JSON brings tensors of a million values: these loops make nothing for an element but the element, and where it stands is
+// put into words only when it is wrong.
+
+function floatArray(datatype: Datatype, values: readonly unknown[], name: string): Float16Array<ArrayBuffer> | Float32Array<ArrayBuffer> | Float64Array<ArrayBuffer> | Uint16Array<ArrayBuffer> {
+  const Type = datatype === "FP64" ? Float64Array : datatype === "FP16" ? Float16Array : Float32Array;
+  const stored = new Type(values.length);
+  for (let index = 0; index < values.length; index += 1) {
+    const value = toNumber(values[index], name, index);
+    stored[index] = value;
+    // A finite number must stay one.
+    if (!Number.isFinite(stored[index]) && Number.isFinite(value)) throw new StatusError("VALUE_OUT_OF_RANGE", `${name}[${index}]: ${value} does not fit ${datatype}`);
+  }
   // BF16 is the upper half of FP32, as the stock client writes it.
-  return datatype === "BF16" ? Uint16Array.from(new Uint32Array(single.buffer), (bits) => bits >>> 16) : single;
+  return datatype === "BF16" ? Uint16Array.from(new Uint32Array(stored.buffer), (bits) => bits >>> 16) : stored;
 }
 
-/** A finite number must stay one. */
-function checkOverflow<Numbers extends Float16Array<ArrayBuffer> | Float32Array<ArrayBuffer>>(stored: Numbers, values: readonly number[], datatype: Datatype, name: string): Numbers {
-  const index = stored.findIndex((value: number, at: number) => !Number.isFinite(value) && Number.isFinite(values[at]));
-  if (index !== -1) throw new StatusError("VALUE_OUT_OF_RANGE", `${name}[${index}]: ${values[index]} does not fit ${datatype}`);
+function integerArray(datatype: Datatype, values: readonly unknown[], [min, max]: readonly [bigint, bigint], name: string): { buffer: ArrayBuffer; byteOffset: number; byteLength: number } {
+  const outOfRange = (value: unknown, index: number): StatusError => new StatusError("VALUE_OUT_OF_RANGE", `${name}[${index}]: ${BigInt(value as number)} does not fit ${datatype} (${min} to ${max})`);
+  if (datatype === "INT64" || datatype === "UINT64") {
+    const stored = new TYPED[datatype](values.length);
+    for (let index = 0; index < values.length; index += 1) {
+      const value = BigInt(toInteger(values[index], name, index));
+      if (value < min || value > max) throw outOfRange(value, index);
+      stored[index] = value;
+    }
+    return stored;
+  }
+  const stored = new TYPED[datatype as "INT8" | "INT16" | "INT32" | "UINT8" | "UINT16" | "UINT32"](values.length);
+  const [low, high] = [Number(min), Number(max)];
+  for (let index = 0; index < values.length; index += 1) {
+    const value = toInteger(values[index], name, index);
+    // All of these ranges lie where a double is exact.
+    const number = Number(value);
+    if (number < low || number > high) throw outOfRange(value, index);
+    stored[index] = number;
+  }
   return stored;
 }
 
-function integerArray(datatype: Datatype, values: bigint[]): { buffer: ArrayBuffer; byteOffset: number; byteLength: number } {
-  if (datatype === "INT64") return BigInt64Array.from(values);
-  if (datatype === "UINT64") return BigUint64Array.from(values);
-  const Type = TYPED[datatype as "INT8" | "INT16" | "INT32" | "UINT8" | "UINT16" | "UINT32"];
-  return Type.from(values.map(Number));
-}
-
-function toBytes(value: unknown, where: string): Uint8Array {
+function toBytes(value: unknown, name: string, index: number): Uint8Array {
   if (value instanceof Uint8Array) return value;
   if (typeof value === "string") return new TextEncoder().encode(value);
-  throw mismatch(where, "a text", value);
+  throw mismatch(`${name}[${index}]`, "a text", value);
 }
 
-function toBoolean(value: unknown, where: string): boolean {
+function toBoolean(value: unknown, name: string, index: number): boolean {
   if (typeof value === "boolean") return value;
   if (value === 0 || value === 1) return value === 1;
-  throw mismatch(where, "true or false", value);
+  throw mismatch(`${name}[${index}]`, "true or false", value);
 }
 
-function toNumber(value: unknown, where: string): number {
+function toNumber(value: unknown, name: string, index: number): number {
   if (typeof value === "number") return value;
   if (typeof value === "bigint") return Number(value);
-  throw mismatch(where, "a number", value);
+  throw mismatch(`${name}[${index}]`, "a number", value);
 }
 
-function toInteger(value: unknown, [min, max]: readonly [bigint, bigint], datatype: Datatype, where: string): bigint {
-  if (typeof value !== "bigint" && typeof value !== "number") throw mismatch(where, "a whole number", value);
-  if (typeof value === "number" && !Number.isInteger(value)) throw mismatch(where, "a whole number", value);
-  const integer = BigInt(value);
-  if (integer < min || integer > max) throw new StatusError("VALUE_OUT_OF_RANGE", `${where}: ${integer} does not fit ${datatype} (${min} to ${max})`);
-  return integer;
+function toInteger(value: unknown, name: string, index: number): number | bigint {
+  if (typeof value === "bigint" || (typeof value === "number" && Number.isInteger(value))) return value;
+  throw mismatch(`${name}[${index}]`, "a whole number", value);
 }
 
 function mismatch(where: string, want: string, got: unknown): StatusError {

@@ -16,14 +16,33 @@ export function parseLossless(body: Uint8Array): unknown {
   checkNesting(body);
   const text = Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString("utf8");
   try {
-    // The reviver costs as much as the parsing itself: only texts with long numbers pay.
-    if (!/\d{16}/.test(text)) return JSON.parse(text);
+    // The reviver costs several times the parsing itself: only texts with long whole numbers pay, not those with long fractions.
+    if (!hasLongInteger(body)) return JSON.parse(text);
     return (JSON.parse as (text: string, reviver: Reviver) => unknown)(text, (_, value, { source }) =>
       typeof value === "number" && !Number.isSafeInteger(value) && source !== undefined && source.length <= INTEGER_DIGITS_MAX && /^-?\d+$/.test(source) ? BigInt(source) : value,
     );
   } catch (error) {
     throw new StatusError("JSON_MALFORMED", `the body is no valid JSON: ${(error as Error).message}`, { cause: error });
   }
+}
+
+/** Every whole number of fewer digits is exact as a double. */
+const EXACT_DIGITS = 15;
+
+/** Whether more digits than that stand in a row that is no fraction; a text inside quotes may count too. */
+function hasLongInteger(body: Uint8Array): boolean {
+  let digits = 0;
+  let isFraction = false;
+  for (const byte of body) {
+    if (byte >= 0x30 && byte <= 0x39) {
+      digits += 1;
+      if (digits > EXACT_DIGITS && !isFraction) return true;
+    } else {
+      digits = 0;
+      isFraction = byte === 0x2e;
+    }
+  }
+  return false;
 }
 
 const UTF8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
