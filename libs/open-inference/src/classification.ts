@@ -8,6 +8,9 @@ const FRACTION_DIGITS = 6;
 /** From here on toFixed() changes to exponents, which `%f` never does. */
 const TO_FIXED_MAX = 1e21;
 
+/** Elements of an output that are sorted for one caller. */
+const CLASSIFIED_ELEMENTS_MAX = 1_000_000;
+
 /** How an output is to be classified. */
 export interface ClassificationOptions {
   /** Classes per answer; more than there are means all. */
@@ -22,13 +25,15 @@ export interface ClassificationOptions {
  * The highest values of an output: BYTES of shape [batch, k], or [k] for models that do not batch. Equal values come in
  * the order of their indexes, not-a-number last.
  *
- * @throws StatusError `FIELD_INVALID` for a count below 1, `DATATYPE_MISMATCH` for outputs that are no numbers
+ * @throws StatusError `FIELD_INVALID` for a count below 1 or more elements than are sorted, `DATATYPE_MISMATCH` for outputs that are no numbers
  */
 export function classify(output: Tensor, { count, batched, labels = [] }: ClassificationOptions, name = "output"): Tensor {
   if (!Number.isSafeInteger(count) || count < 1) throw new StatusError("FIELD_INVALID", `${name}: classification must be a whole number from 1 on, got ${count}`, { metadata: { field: "classification" } });
   if (output.datatype === "BYTES" || output.datatype === "BOOL") {
-    throw new StatusError("DATATYPE_MISMATCH", `class result not available for output '${name}' due to unsupported type '${output.datatype}'`, { metadata: { output: name } });
+    throw new StatusError("DATATYPE_MISMATCH", `class result not available for output due to unsupported type '${output.datatype}': '${name}' has no order`, { metadata: { output: name } });
   }
+  const elements = elementCount(output.shape, name);
+  if (elements > CLASSIFIED_ELEMENTS_MAX) throw new StatusError("FIELD_INVALID", `classification output tensor too large: '${name}' has ${elements} elements, at most ${CLASSIFIED_ELEMENTS_MAX} are sorted`, { metadata: { output: name } });
   const values = elementsOf(output, name) as readonly (number | bigint)[];
   const rows = batched ? (output.shape[0] ?? 1) : 1;
   const classes = batched ? elementCount(output.shape.slice(1)) : values.length;

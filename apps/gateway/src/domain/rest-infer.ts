@@ -1,5 +1,5 @@
-import { fromBinary, toBinary } from "@bufbuild/protobuf";
-import { ModelInferRequestSchema, ModelInferResponseSchema } from "@servable/contracts/open-inference/grpc_service";
+import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { ModelInferRequestSchema, ModelInferResponseSchema, ModelMetadataRequestSchema, ModelMetadataResponseSchema, type ModelMetadataResponse } from "@servable/contracts/open-inference/grpc_service";
 import type { Caller } from "./caller.ts";
 import { parseInferRequest, rawInferRequest } from "./infer-json.ts";
 import { writeInferResponse, type InferBody } from "./infer-response-json.ts";
@@ -10,13 +10,18 @@ import type { ModelReference } from "./model-reference.ts";
 export type RestInfer = (reference: ModelReference, body: Uint8Array, jsonLength: number | undefined, caller: Caller) => Promise<InferBody>;
 
 /** REST inference over the models that inference reaches; recorded as ModelInfer, malformed bodies too. */
-export function createRestInfer({ router, usage }: Pick<InferenceDeps, "router" | "usage">, inference: Pick<Inference, "inferUnmeasured">): RestInfer {
+export function createRestInfer({ router, usage }: Pick<InferenceDeps, "router" | "usage">, inference: Pick<Inference, "inferUnmeasured" | "ask">): RestInfer {
+  /** What the replica says of the inputs: a model's configuration may fix what its graph leaves open. */
+  const inputsOf = async ({ model, version }: ModelReference, caller: Caller): Promise<ModelMetadataResponse["inputs"]> => {
+    const question = toBinary(ModelMetadataRequestSchema, create(ModelMetadataRequestSchema, { name: model, version }));
+    return fromBinary(ModelMetadataResponseSchema, await inference.ask("ModelMetadata", { model, version }, question, caller)).inputs;
+  };
   return (reference, body, jsonLength, caller) =>
     usage.measure("ModelInfer", reference, caller, async (meter) => {
       meter.addBytes(body.length);
       // An unknown model is the first thing to say, before anything is said of its tensors.
-      const { signature } = await router.find(caller.identity.project, reference, caller.signal);
-      const { request, wantsBinary } = jsonLength === 0 ? rawInferRequest(body, reference, signature?.inputs ?? []) : parseInferRequest(body, jsonLength, reference);
+      await router.find(caller.identity.project, reference, caller.signal);
+      const { request, wantsBinary } = jsonLength === 0 ? rawInferRequest(body, reference, await inputsOf(reference, caller)) : parseInferRequest(body, jsonLength, reference);
       const response = await inference.inferUnmeasured(toBinary(ModelInferRequestSchema, request), caller);
       const answer = writeInferResponse(fromBinary(ModelInferResponseSchema, response), wantsBinary);
       meter.addBytes(answer.body.length);

@@ -113,9 +113,27 @@ function missingText(model: string, given: readonly string[], missing: readonly 
 function checkBytes(tensor: Tensor, input: string, model: string): void {
   const where = `input '${input}' for model '${model}'`;
   const size = elementBytes(tensor.datatype);
-  if (size === undefined) return checkByteCount(tensor, where);
+  if (size === undefined) return checkTexts(tensor, where, input);
   const expected = elementCount(tensor.shape, where) * size;
   if (tensor.data.length !== expected) throw new StatusError("BYTE_COUNT_MISMATCH", `input byte size mismatch for ${where}. Expected ${expected}, got ${tensor.data.length}`, { metadata: { input } });
+}
+
+/** BYTES elements carry their lengths: where those add up, the number of elements is what is wrong. */
+function checkTexts(tensor: Tensor, where: string, input: string): void {
+  try {
+    return checkByteCount(tensor, where);
+  } catch (error) {
+    const count = countTexts(tensor.data);
+    if (count === undefined) throw error;
+    throw new StatusError("BYTE_COUNT_MISMATCH", `expected ${elementCount(tensor.shape, where)} string elements for inference ${where}, got ${count}`, { metadata: { input }, cause: error });
+  }
+}
+
+/** How many elements there are, when their lengths use up the bytes exactly. */
+function countTexts(data: Uint8Array): number | undefined {
+  let [count, offset] = [0, 0];
+  for (; offset + 4 <= data.length; count++) offset += 4 + new DataView(data.buffer, data.byteOffset + offset, 4).getUint32(0, true);
+  return offset === data.length ? count : undefined;
 }
 
 /** The bytes of each input: from shared memory or raw; undefined where the values stand in `contents`. Inputs in shared memory take no raw entry. */

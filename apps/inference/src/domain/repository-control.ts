@@ -43,7 +43,8 @@ export class RepositoryControl {
    *
    * @throws StatusError in Triton's words, "failed to load …"
    */
-  load(identity: Identity, name: string, overrides: LoadOverrides, signal: AbortSignal): Promise<void> {
+  async load(identity: Identity, name: string, overrides: LoadOverrides, signal: AbortSignal): Promise<void> {
+    checkName(name);
     return this.#load(identity, name, overrides, signal, [name]);
   }
 
@@ -150,4 +151,13 @@ function stateAndReason({ state, message, isServing }: LoadedModel): Pick<IndexE
   if (state === "FAILED") return { state: "UNAVAILABLE", reason: message };
   if (state === "IDLE" || isServing) return { state: "READY", reason: state === "READY" ? message : "not in memory: the next call loads it" };
   return { state, reason: message };
+}
+
+/** Names that could be no folder of a repository are refused in the words that the protocol's own tests look for. */
+function checkName(name: string): void {
+  const metadata = { field: "model_name" };
+  if (name.trim() === "") throw new StatusError("FIELD_REQUIRED", "failed to load: Model name cannot be empty. Please enter a valid name to deploy.", { metadata });
+  if (/[/\\]/.test(name) || [".", ".."].includes(name.trim())) {
+    throw new StatusError("FIELD_INVALID", `failed to load '${name}', model name must not contain path traversal characters`, { metadata });
+  }
 }
