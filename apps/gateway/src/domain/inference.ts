@@ -61,7 +61,7 @@ export function createInference({ router, balancer, replicas, usage, modelContro
 
   /** A replica that gave no answer costs one more try elsewhere; never a second one. */
   const forward = async (addresses: readonly string[], sequence: string | undefined, method: string, request: Uint8Array, caller: Caller): Promise<Uint8Array> => {
-    const first = sequence === undefined ? balancer.choose(addresses) : balancer.chooseByKey(addresses, `${caller.identity.project}/${sequence}`);
+    const first = sequence === undefined ? balancer.choose(addresses) : balancer.chooseByKey(addresses, sequence);
     if (first === undefined) throw unavailable();
     try {
       return await attempt(first, method, request, caller);
@@ -84,7 +84,7 @@ export function createInference({ router, balancer, replicas, usage, modelContro
     let route = router.peek(project, reference) ?? (await router.find(project, reference, caller.signal));
     for (let refusals = 0; ; refusals += 1) {
       try {
-        return await forward(route.addresses, reference.sequence, method, request, caller);
+        return await forward(route.addresses, sequenceKey(reference, caller), method, request, caller);
       } catch (error) {
         const old = route;
         if (!wasRefused(error) || refusals >= REFUSALS_MAX || !(await router.until(() => router.peek(project, reference) !== old, STALE_TABLE_MS, caller.signal))) throw error;
