@@ -1,3 +1,4 @@
+import { hostname } from "node:os";
 import { StatusError } from "@servable/errors";
 import { readEnv, type Env } from "@servable/config";
 import type { ResourceLimit } from "@servable/scheduling";
@@ -31,6 +32,8 @@ export interface InferenceConfig {
   readonly drainMs: number;
   /** Memory that one engine may allocate; undefined = not limited. */
   readonly engineMemoryBytesMax: number | undefined;
+  /** How long a replica that stops serves on until others serve what it alone does. */
+  readonly handOverMs: number;
   /** Memory that models may take together; 0 = not limited. */
   readonly memoryBudgetBytes: number;
   /** How long a call waits for memory when its model must be loaded. */
@@ -46,8 +49,9 @@ export function readConfig(env: Env): InferenceConfig {
   const memoryBudgetBytes = read.bytes("SERVABLE_MEMORY_BUDGET", defaultMemoryBudgetBytes(read.int("SERVABLE_REPLICAS_PER_HOST", 1, { min: 1, max: 1_000 })));
   return {
     listen: read.string("SERVABLE_LISTEN", "127.0.0.1:8103"),
-    advertiseAddress: read.string("SERVABLE_ADVERTISE_ADDRESS", ""),
-    replicaId: read.string("SERVABLE_REPLICA_ID", "local-0"),
+    // Containers that are scaled share one environment; their host names differ, and are names in their network.
+    advertiseAddress: read.string("SERVABLE_ADVERTISE_ADDRESS", "").replaceAll("{hostname}", hostname()),
+    replicaId: read.string("SERVABLE_REPLICA_ID", "local-0").replaceAll("{hostname}", hostname()),
     registryAddress: read.string("SERVABLE_REGISTRY_ADDRESS", "127.0.0.1:8101"),
     internalToken: read.optional("SERVABLE_INTERNAL_TOKEN") ?? readOrCreateSecret(dataDir.file("internal-token")),
     blobDir: read.string("SERVABLE_BLOB_DIR", dataDir.file("inference-cache")),
@@ -58,6 +62,7 @@ export function readConfig(env: Env): InferenceConfig {
     rateLimits: read.list("SERVABLE_RATE_LIMIT_RESOURCES", []).map(readRateLimit),
     runMsMax: read.durationMs("SERVABLE_RUN_TIMEOUT", 60_000),
     drainMs: read.durationMs("SERVABLE_DRAIN", 5_000),
+    handOverMs: read.durationMs("SERVABLE_HAND_OVER", 10_000),
     // No model may take more than there is for all.
     engineMemoryBytesMax: read.bytes("SERVABLE_ENGINE_MEMORY_MAX", memoryBudgetBytes) || undefined,
     memoryBudgetBytes,

@@ -109,7 +109,7 @@ export async function startServer(config: InferenceConfig): Promise<InferenceSer
     replicaId: config.replicaId,
     address: config.advertiseAddress === "" ? server.address : config.advertiseAddress,
     memoryBudgetBytes: config.memoryBudgetBytes,
-    handOverMs: config.drainMs,
+    handOverMs: config.handOverMs,
     onEvent: (event, fields) => logger.warn({ event, ...fields }),
   });
   isConnected = () => follower.connected;
