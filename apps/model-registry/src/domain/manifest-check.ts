@@ -1,8 +1,8 @@
 import { StatusError } from "@servable/errors";
-import { MANIFEST_FILE, filesOf, readTaskManifest } from "@servable/preprocessing";
 import type { BlobStore } from "@servable/storage";
 import type { ArtifactRecord } from "./records.ts";
 
+const MANIFEST_FILE = "servable.yaml";
 /** A manifest is written by hand; what is larger is none. */
 const MANIFEST_BYTES_MAX = 1024 * 1024;
 
@@ -15,6 +15,8 @@ export async function checkManifest(artifacts: readonly ArtifactRecord[], blobs:
   const artifact = artifacts.find(({ path }) => path === MANIFEST_FILE);
   if (artifact === undefined) return;
   if (artifact.sizeBytes > MANIFEST_BYTES_MAX) throw new StatusError("TASK_MANIFEST_INVALID", `${MANIFEST_FILE} has ${artifact.sizeBytes} bytes, at most ${MANIFEST_BYTES_MAX} are taken`, { metadata: { field: MANIFEST_FILE } });
+  // Few versions have one: a registry without them need not hold the library in memory.
+  const { filesOf, readTaskManifest } = await import("@servable/preprocessing");
   const parts: Uint8Array[] = [];
   for await (const part of blobs.read(artifact.sha256)) parts.push(part);
   const missing = filesOf(readTaskManifest(Buffer.concat(parts).toString("utf8"))).find((file) => !artifacts.some(({ path }) => path === file));

@@ -1,6 +1,6 @@
 import { StatusError } from "@servable/errors";
 import { MANIFEST_FILE, readTaskManifest, type Labels, type Task, type TaskManifest } from "@servable/preprocessing";
-import { createTokenizer, type Tokenizer } from "@servable/tokenizers";
+import type { Tokenizer } from "@servable/tokenizers";
 import type { TaskModel } from "./task-model.ts";
 
 /** What a version says of itself, read once and kept as long as the version is loaded. */
@@ -47,7 +47,7 @@ export async function manifestFilesOf(model: TaskModel, use: string): Promise<Ta
     const { tokenizer, classification, line } = manifest;
     return {
       manifest,
-      tokenizer: once(async () => createTokenizer(await readText(source, tokenizer?.file ?? "", "tokenizer.file"))),
+      tokenizer: once(async () => (await import("@servable/tokenizers")).createTokenizer(await readText(source, tokenizer?.file ?? "", "tokenizer.file"))),
       labels: once(async () => (classification === undefined ? [] : readLabels(source, classification.labels))),
       characters: once(async () => linesOf(await readText(source, line?.characters ?? "", "line.characters"))),
     };

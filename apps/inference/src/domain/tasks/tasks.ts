@@ -1,9 +1,8 @@
 import type { InferContext } from "../executor.ts";
-import { classifyImage } from "./classify-image.ts";
-import { classifyText, type TextLabels } from "./classify-text.ts";
-import { detectSpeech, type Speech } from "./detect-speech.ts";
-import { embedText, type Embedding, type TextsToEmbed } from "./embed-text.ts";
-import { readText, type ReadLine } from "./read-text.ts";
+import type { TextLabels } from "./classify-text.ts";
+import type { Speech } from "./detect-speech.ts";
+import type { Embedding, TextsToEmbed } from "./embed-text.ts";
+import type { ReadLine } from "./read-text.ts";
 import type { LabelScore } from "./steps.ts";
 import type { TaskDeps, TaskModel } from "./task-model.ts";
 
@@ -16,13 +15,13 @@ export interface Tasks {
   readText(model: TaskModel, file: Uint8Array, context: InferContext): Promise<ReadLine[]>;
 }
 
-/** Tasks over the models that `deps` finds. */
+/** Tasks over the models that `deps` finds. Each is loaded with its first call, so that a replica without tasks pays nothing. */
 export function createTasks(deps: TaskDeps): Tasks {
   return {
-    classifyImage: (model, file, topK, context) => classifyImage(deps, model, file, topK, context),
-    classifyText,
-    embedText,
-    detectSpeech,
-    readText: (model, file, context) => readText(deps, model, file, context),
+    classifyImage: async (model, file, topK, context) => (await import("./classify-image.ts")).classifyImage(deps, model, file, topK, context),
+    classifyText: async (model, texts, topK, context) => (await import("./classify-text.ts")).classifyText(model, texts, topK, context),
+    embedText: async (model, texts, context) => (await import("./embed-text.ts")).embedText(model, texts, context),
+    detectSpeech: async (model, file, threshold, context) => (await import("./detect-speech.ts")).detectSpeech(model, file, threshold, context),
+    readText: async (model, file, context) => (await import("./read-text.ts")).readText(deps, model, file, context),
   };
 }
