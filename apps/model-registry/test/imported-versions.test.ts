@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
-import { readdirSync } from "node:fs";
+import { mkdirSync, readdirSync, utimesSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { toBinary } from "@bufbuild/protobuf";
@@ -64,6 +64,9 @@ describe("versions that come from elsewhere", () => {
 
   it("may have their weights in files of their own, which are checked with the model and leave nothing behind", async () => {
     const { model: bytes, weights } = modelWithFile("data/w.bin");
+    const abandoned = join(directory.path, "blobs/checks/version-abandoned");
+    mkdirSync(abandoned, { recursive: true });
+    utimesSync(abandoned, new Date(0), new Date(0));
     const { name } = await registry().createModelVersion({ parent: await model("external") });
     await upload(name, "model.onnx", bytes);
     await upload(name, "data/w.bin", weights);

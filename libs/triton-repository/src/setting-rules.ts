@@ -36,7 +36,7 @@ export const SETTING_RULES: Readonly<Record<string, SettingRule>> = {
   max_batch_size: honoured,
   ...tensor("input"),
   "input.format": ignored("it describes the layout and changes nothing"),
-  "input.allow_ragged_batch": notHonoured("requests of different shapes run one after the other; declare padding instead: servable.padding.<input>"),
+  "input.allow_ragged_batch": notHonoured("ragged batches are not formed, and a model that needs them is not loaded; declare padding instead: servable.padding.<input>"),
   "input.optional": honoured,
   ...tensor("output"),
   "output.label_filename": honoured,

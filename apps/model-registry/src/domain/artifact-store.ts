@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { mkdir, mkdtemp, rm } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { StatusError } from "@servable/errors";
 import type { ModelSignature } from "@servable/onnx";
@@ -12,6 +12,9 @@ import type { RegistryStore } from "./registry-store.ts";
 
 /** The file of a version that is run. */
 export const MODEL_FILE = "model.onnx";
+
+/** No check takes so long: whatever is older was left behind by a process that died. */
+const CHECK_MS_MAX = 3_600_000;
 
 /** What a model file was found to be. */
 export type ValidationResult = { readonly ok: true; readonly signature: ModelSignature } | { readonly ok: false; readonly reason: string; readonly message: string };
@@ -91,6 +94,7 @@ export class ArtifactStore {
   async #check(version: VersionRecord, signal: AbortSignal): Promise<ValidationResult> {
     if (version.artifacts.some(({ path }) => path === MODEL_FILE)) {
       await mkdir(this.#deps.checkDir, { recursive: true });
+      await removeAbandoned(this.#deps.checkDir);
       const folder = await mkdtemp(join(this.#deps.checkDir, "version-"));
       try {
         await linkArtifacts(folder, version.artifacts, this.#deps.blobs);
@@ -113,6 +117,15 @@ export class ArtifactStore {
     const version = await this.#deps.catalog.getVersion(name);
     if (version.state !== "PENDING") throw stateWrong(version);
     return version;
+  }
+}
+
+/** Folders of checks whose process died; another registry on these blobs may be checking right now. */
+async function removeAbandoned(checkDir: string): Promise<void> {
+  for (const name of await readdir(checkDir)) {
+    const folder = join(checkDir, name);
+    const startedMs = await stat(folder).then(({ mtimeMs }) => mtimeMs, () => Date.now());
+    if (Date.now() - startedMs > CHECK_MS_MAX) await rm(folder, { recursive: true, force: true });
   }
 }
 
