@@ -103,6 +103,9 @@ describe("explanations", { timeout: 180_000 }, () => {
     assert.deepEqual([body.method, body.explanations[0]?.target, body.explanations[0]?.attributions[0]?.values], ["ig", 0, [1, 4, 9]]);
     const other = await explain({ model: "linear", method: "shapley", inputs: [{ name: "x", datatype: "FP32", shape: [1, 3], data: [1, 2, 3] }], target: 0, baseline: 1 });
     assert.deepEqual(other.body.explanations[0]?.attributions[0]?.values, [0, 2, 6]);
+    const against = await explain({ model: "linear", method: "ig", instances: [[1, 2, 3]], target: 0, steps: 4, baseline_instance: [1, 0, 2] });
+    assert.deepEqual(against.body.explanations[0]?.attributions[0]?.values, [0, 4, 3]);
+    assert.equal((await explain({ model: "linear", instances: [[1, 2, 3]], baseline_instance: [1, 0] })).status, 400);
     assert.equal((await explain({ model: "nobody", instances: [[1, 2, 3]] })).status, 404);
     assert.equal((await explain({ model: "linear", instances: [[1, 2, 3]], methd: "ig" })).status, 400);
   });

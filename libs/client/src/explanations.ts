@@ -27,6 +27,8 @@ export interface ExplainOptions extends ClientCallOptions {
   readonly steps?: number | undefined;
   /** "zeros", "mean", "blur", "zero_embedding" or a number. @default "zeros" */
   readonly baseline?: string | undefined;
+  /** An example to hold the inputs against, every input of the model. */
+  readonly baselineInputs?: Readonly<Record<string, Tensor>> | undefined;
   readonly seed?: number | undefined;
 }
 
@@ -50,6 +52,7 @@ export class Explanations {
    */
   explain(options: ExplainOptions): Promise<ExplainResponse> {
     const inputs = Object.entries(options.inputs ?? {});
+    const baselines = Object.entries(options.baselineInputs ?? {});
     const request = {
       modelName: options.model,
       modelVersion: options.version ?? "",
@@ -63,6 +66,8 @@ export class Explanations {
       explainedInputs: [...(options.explainedInputs ?? [])],
       steps: options.steps ?? 0,
       baseline: options.baseline ?? "",
+      baselineInputs: baselines.map(([name, { datatype, shape }]) => ({ name, datatype, shape: shape.map(BigInt) })),
+      rawBaselineContents: baselines.map(([, { data }]) => data as Uint8Array<ArrayBuffer>),
       seed: BigInt(options.seed ?? 0),
     };
     return this.#connection.retrying(() => this.#explanations.explain(request, { signal: options.signal, timeoutMs: options.timeoutMs ?? TIMEOUT_MS }), options);

@@ -11,9 +11,11 @@ export type Baseline = (typeof BASELINES)[number] | number;
  * The baseline of an example.
  *
  * zeros: 0 everywhere. mean: the example's own mean, of each channel for pictures. blur: the picture without what is smaller
- * than an eighth of it; what is no picture gets its mean. Whole numbers are rounded.
+ * than an eighth of it; what is no picture gets its mean. Whole numbers are rounded; texts are empty, whatever the kind.
  */
 export function baselineOf(kind: Baseline, example: Tensor): Tensor {
+  // A text that says nothing is empty.
+  if (example.datatype === "BYTES") return tensorOf("BYTES", example.shape, new Array<string>(elementCount(example.shape, "example")).fill(""));
   if (kind === "zeros") return { ...example, data: new Uint8Array(example.data.length) };
   const filled = typeof kind === "number" ? new Array<number>(elementCount(example.shape, "example")).fill(kind) : smoothed(kind, example);
   return tensorOf(example.datatype, example.shape, isFloat(example.datatype) ? filled : filled.map(Math.round));

@@ -2,7 +2,7 @@
 // are grouped: windows of pictures through all channels, single tokens, single columns.
 
 import type { Tensor } from "@servable/tensor";
-import { elementBytes, elementCount } from "@servable/tensor";
+import { decodeBytesElements, elementBytes, elementCount, encodeBytesElements } from "@servable/tensor";
 import type { Attribution } from "./attribution.ts";
 
 /** Elements of one input that are shown or hidden together. */
@@ -74,13 +74,24 @@ export function featuresOf(input: string, shape: readonly number[], { gridSide, 
 /** The example with hidden features as in the baseline. */
 export function maskedTensor(example: Tensor, baseline: Tensor, features: readonly Feature[], mask: Uint8Array): Tensor {
   const size = elementBytes(example.datatype);
-  if (size === undefined) throw new TypeError("texts cannot be masked element by element");
+  if (size === undefined) return maskedTexts(example, baseline, features, mask);
   const data = new Uint8Array(example.data);
   for (const [index, { elements }] of features.entries()) {
     if (mask[index] === 1) continue;
     for (const element of elements) data.set(baseline.data.subarray(element * size, (element + 1) * size), element * size);
   }
   return { ...example, data };
+}
+
+/** Texts differ in length, so they are taken apart and put together again. */
+function maskedTexts(example: Tensor, baseline: Tensor, features: readonly Feature[], mask: Uint8Array): Tensor {
+  const count = elementCount(example.shape, "example");
+  const [texts, blanks] = [decodeBytesElements(example.data, count), decodeBytesElements(baseline.data, count)];
+  for (const [index, { elements }] of features.entries()) {
+    if (mask[index] === 1) continue;
+    for (const element of elements) texts[element] = blanks[element] ?? new Uint8Array();
+  }
+  return { ...example, data: encodeBytesElements(texts) };
 }
 
 /**

@@ -118,6 +118,15 @@ describe("features", () => {
   });
 });
 
+describe("texts", () => {
+  it("are hidden as a whole, by empty ones", () => {
+    const example = tensorOf("BYTES", [1, 2], ["male", "Southampton"]);
+    const features = featuresOf("x", [1, 2], { gridSide: 6, countMax: 64 });
+
+    assert.deepEqual(maskedTensor(example, baselineOf("mean", example), features, Uint8Array.of(0, 1)), tensorOf("BYTES", [1, 2], ["", "Southampton"]));
+  });
+});
+
 describe("baselines", () => {
   const picture = tensorOf("FP32", [1, 1, 8, 8], Array.from({ length: 64 }, (_, index) => (index === 27 ? 64 : 0)));
 

@@ -25,6 +25,7 @@ interface ExplainOptions extends CommonOptions {
   readonly target?: number;
   readonly steps?: number;
   readonly baseline?: string;
+  readonly baselineRow?: string;
   readonly seed?: number;
   readonly out?: string;
   readonly json?: boolean;
@@ -49,6 +50,7 @@ export function explainCommand(terminal: Terminal): Command {
     .option("--target <index>", "index of the number, e.g. a class (default: the largest)", wholeNumber(0))
     .option("--steps <count>", "points of the path (ig) or orders (shapley)", wholeNumber(1))
     .option("--baseline <kind>", "what hidden parts become: zeros, mean, blur, zero_embedding or a number (default: zeros, for texts the pad token)")
+    .option("--baseline-row <json>", "for columns: an example to hold this one against, as JSON")
     .option("--seed <number>", "seed of shapley's orders", wholeNumber(0))
     .option("--out <file>", "where to write the heat-map (.png), or the page of a text (.html)")
     .option("--json", "print JSON for scripts")
@@ -58,7 +60,8 @@ export function explainCommand(terminal: Terminal): Command {
 Examples:
   $ servable explain mobilenet --image cat.jpg                      # writes cat.explained.png
   $ servable explain intents --text "my card has not arrived" --out card.html
-  $ servable explain iris sepal_length=5.1 sepal_width=3.5 petal_length=1.4 petal_width=0.2 --method shapley`,
+  $ servable explain iris sepal_length=5.1 sepal_width=3.5 petal_length=1.4 petal_width=0.2 --method shapley \\
+      --baseline-row '{"sepal_length": 5.8, "sepal_width": 3.1, "petal_length": 3.8, "petal_width": 1.2}'`,
     )
     .action((model: string, values: string[], options: ExplainOptions) => explain(model, values, options, terminal));
 }
@@ -135,7 +138,8 @@ async function explainNumbers(model: string, body: unknown, options: ExplainOpti
   const { version, method, outputName: output, target, steps, baseline, seed } = options;
   const { httpAddress, apiKey } = targetOf(options, terminal.env);
   const example = body as Readonly<Record<string, unknown>>;
-  const request = { model, version, method, output, target, steps, baseline, seed, ...("input_data" in example ? { instances: [example["input_data"]] } : example) };
+  const against = options.baselineRow === undefined ? undefined : (bodyOfText(options.baselineRow) as { readonly instances?: readonly unknown[] }).instances?.[0];
+  const request = { model, version, baseline_instance: against, method, output, target, steps, baseline, seed, ...("input_data" in example ? { instances: [example["input_data"]] } : example) };
   const answer = (await callGateway({ httpAddress, apiKey, path: "/v1/explain", body: request })) as JsonAnswer;
   if (options.json === true) return printJson(terminal, answer);
   for (const explanation of answer.explanations) {

@@ -16,7 +16,7 @@ const METHODS: Readonly<Record<string, ExplainMethod>> = {
   shapley: ExplainMethod.SHAPLEY,
 };
 const METHOD_NAMES: Readonly<Partial<Record<ExplainMethod, string>>> = { [ExplainMethod.INTEGRATED_GRADIENTS]: "ig", [ExplainMethod.OCCLUSION]: "occlusion", [ExplainMethod.SHAPLEY]: "shapley" };
-const FIELDS = ["model", "version", "id", "inputs", "instances", "image", "text", "method", "output", "target", "explained_inputs", "steps", "baseline", "seed"];
+const FIELDS = ["model", "version", "id", "inputs", "instances", "image", "text", "method", "output", "target", "explained_inputs", "steps", "baseline", "baseline_instance", "seed"];
 /** An FP32 has 7 significant decimal digits. */
 const DIGITS = 7;
 
@@ -58,7 +58,7 @@ export function parseExplainRequest(bytes: Uint8Array): ExplainBody {
   const common = { id: text("id"), method, output: text("output"), explainedInputs, steps: Number(whole("steps") ?? 0n), baseline, seed: whole("seed") ?? 0n, ...(target === undefined ? {} : { target }) };
   return {
     reference: { model, version },
-    request: (servedVersion, headers) => create(ExplainRequestSchema, { modelName: model, modelVersion: servedVersion, ...common, ...subjectOf(bytes, body, headers, { model, version: servedVersion }, text) }),
+    request: (servedVersion, headers) => create(ExplainRequestSchema, { modelName: model, modelVersion: servedVersion, ...common, ...baselineOf(body, headers), ...subjectOf(bytes, body, headers, { model, version: servedVersion }, text) }),
   };
 }
 
@@ -78,6 +78,17 @@ function subjectOf(bytes: Uint8Array, body: Readonly<Record<string, unknown>>, h
   // Tensors are written as in the Open Inference Protocol, and read by the same code.
   const { request } = parseInferRequest(bytes, undefined, reference);
   return { inputs: request.inputs, rawInputContents: request.rawInputContents };
+}
+
+/** The example that the others are held against. */
+function baselineOf(body: Readonly<Record<string, unknown>>, headers: readonly TensorHeader[]): Partial<Pick<ExplainRequest, "baselineInputs" | "rawBaselineContents">> {
+  if (body["baseline_instance"] === undefined) return {};
+  const tensors = tensorsOfInstances(headers, [body["baseline_instance"]], () => "baseline_instance");
+  const { baselineInputs, rawBaselineContents } = create(ExplainRequestSchema, {
+    baselineInputs: [...tensors].map(([name, { datatype, shape }]) => ({ name, datatype, shape: shape.map(BigInt) })),
+    rawBaselineContents: [...tensors.values()].map(({ data }) => data),
+  });
+  return { baselineInputs, rawBaselineContents };
 }
 
 /** The answer in JSON. */

@@ -6,9 +6,11 @@ import { StatusError } from "@servable/errors";
 import { implement, type CallContext, type ServiceRegistration } from "@servable/grpc";
 import type { ImageDecoder } from "@servable/images";
 import { decodeInferRequest } from "@servable/open-inference";
+import type { Tensor } from "@servable/tensor";
 import { explainOptionsOf, type ExplainMethod, type ExplainOptions } from "../domain/explain/explain-options.ts";
 import { subjectOfImage, subjectOfText, type ExplainSubject } from "../domain/explain/explain-subject.ts";
 import type { Explainer, ModelExplanation } from "../domain/explain/explainer.ts";
+import type { InferRequest } from "../domain/executor.ts";
 import { checkInferRequest } from "../domain/infer-request.ts";
 import type { LoadedModel } from "../domain/loaded-model.ts";
 import type { ModelRepository } from "../domain/model-repository.ts";
@@ -41,7 +43,7 @@ export function explanationService({ repository, explainer, images, taskModels }
     if (request.image.length > 0) return subjectOfImage(images, taskModel(), request.image, options, signal);
     if (request.text !== "") return subjectOfText(taskModel(), request.text, options);
     const { request: checked } = checkInferRequest(decodeInferRequest(inferRequestOf(request)), model.target);
-    return { request: checked, options, labels: [] };
+    return { request: checked, options: { ...options, ...(request.baselineInputs.length === 0 ? {} : { baselines: baselinesOf(request, checked, model) }) }, labels: [] };
   };
 
   return implement(ExplanationService, {
@@ -62,6 +64,20 @@ export function explanationService({ repository, explainer, images, taskModels }
 /** The part that is a request of the Open Inference Protocol, for its own checks. */
 function inferRequestOf({ modelName, modelVersion, id, inputs, rawInputContents }: ExplainRequest): Uint8Array {
   return toBinary(ModelInferRequestSchema, create(ModelInferRequestSchema, { modelName, modelVersion, id, inputs, rawInputContents }));
+}
+
+/** The example that a caller holds its inputs against. @throws StatusError `FIELD_INVALID`, and what an infer request is refused with */
+function baselinesOf({ modelName, modelVersion, baselineInputs, rawBaselineContents }: ExplainRequest, request: InferRequest, model: LoadedModel): ReadonlyMap<string, Tensor> {
+  const bytes = toBinary(ModelInferRequestSchema, create(ModelInferRequestSchema, { modelName, modelVersion, inputs: baselineInputs, rawInputContents: rawBaselineContents }));
+  const { request: checked } = checkInferRequest(decodeInferRequest(bytes), model.target);
+  return new Map(
+    checked.inputs.map(({ name, datatype, shape, data }): [string, Tensor] => {
+      const [count, ...rest] = request.inputs.find((input) => input.name === name)?.shape ?? [];
+      // One example serves a whole batch.
+      if (rest.join() !== shape.slice(1).join() || (shape[0] !== 1 && shape[0] !== count)) throw new StatusError("FIELD_INVALID", `baseline_inputs: "${name}" has shape [${shape.join()}], which is not one example of [${[count, ...rest].join()}]`, { metadata: { field: "baseline_inputs" } });
+      return [name, { datatype, shape, data }];
+    }),
+  );
 }
 
 function responseOf(id: string, { spec, labels }: LoadedModel, subject: ExplainSubject, { method, fallbackReason, output, examples }: ModelExplanation): MessageInitShape<typeof ExplainResponseSchema> {

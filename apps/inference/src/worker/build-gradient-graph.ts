@@ -30,8 +30,8 @@ function build({ folder, path, output, inputs, batched }: GradientGraphJob): Gra
     writeFileSync(path, bytes);
     return { ok: true, graph, bytes: bytes.length };
   } catch (error) {
-    if (error instanceof GraphError) return { ok: false, message: error.message };
-    throw error;
+    // A file that cannot be read, a model too large for one message: whatever it is, it has no gradients.
+    return { ok: false, message: error instanceof GraphError ? error.message : `its graph of gradients cannot be built: ${(error as Error).message}` };
   }
 }
 

@@ -56,16 +56,13 @@ function explainedInputs(example: readonly NamedTensor[], names: readonly string
     return names.map((name) => {
       const input = example.find((each) => each.name === name);
       if (input === undefined) throw new StatusError("FIELD_INVALID", `explained_inputs names "${name}", which is no input of the request`, { metadata: { field: "explained_inputs" } });
-      if (input.datatype === "BYTES") throw unsupported(`input "${name}" holds texts, of which no part can be hidden`);
       return input;
     });
   }
-  const tensors = example.filter(({ datatype }) => datatype !== "BYTES");
-  const real = tensors.filter(({ datatype }) => isFloat(datatype));
-  const saying = tensors.filter(({ name }) => !ABOUT_OTHERS.test(name));
-  const chosen = [real, saying, tensors].find((each) => each.length > 0);
-  if (chosen === undefined) throw unsupported("every input holds texts, of which no part can be hidden");
-  return chosen;
+  // Columns of a table are numbers and texts; whole numbers beside neither are token ids, or say how to read them.
+  const columns = example.filter(({ datatype }) => isFloat(datatype) || datatype === "BYTES");
+  const saying = example.filter(({ name }) => !ABOUT_OTHERS.test(name));
+  return [...([columns, saying, example].find((each) => each.length > 0) ?? [])];
 }
 
 /** Asks the model what it says when only some features are shown. */

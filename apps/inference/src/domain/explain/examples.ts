@@ -1,6 +1,6 @@
 import { StatusError } from "@servable/errors";
 import type { NamedTensor } from "@servable/runtime";
-import { elementCount, isFloat, typedArrayOf, type Tensor } from "@servable/tensor";
+import { decodeBytesElements, elementCount, encodeBytesElements, isFloat, typedArrayOf, type Tensor } from "@servable/tensor";
 import type { InferRequest } from "../executor.ts";
 import type { RequestTarget } from "../request-target.ts";
 
@@ -54,8 +54,9 @@ export function largestOf(scores: Float64Array): number {
 function rowOf(input: NamedTensor, row: number): NamedTensor {
   const [count = 1, ...rest] = input.shape;
   if (input.datatype === "BYTES") {
-    if (count !== 1) throw new StatusError("EXPLANATION_UNSUPPORTED", `input "${input.name}" holds texts: send one example in a call`, { metadata: { input: input.name } });
-    return input;
+    const texts = decodeBytesElements(input.data, elementCount(input.shape, input.name), input.name);
+    const each = texts.length / count;
+    return { ...input, shape: [1, ...rest], data: encodeBytesElements(texts.slice(row * each, (row + 1) * each)) };
   }
   const bytes = input.data.length / count;
   return { ...input, shape: [1, ...rest], data: input.data.subarray(row * bytes, (row + 1) * bytes) };

@@ -2,6 +2,7 @@ import { StatusError } from "@servable/errors";
 import { isFloat } from "@servable/tensor";
 import type { InferContext, InferRequest } from "../executor.ts";
 import type { LoadedModel } from "../loaded-model.ts";
+import { isPipeline } from "../pipeline-config.ts";
 import { explainByCoalitions } from "./by-coalitions.ts";
 import { explainByGradients, type SteppedExplanation } from "./by-gradients.ts";
 import { examplesOf, largestOf, scoresOf, type Examples } from "./examples.ts";
@@ -45,6 +46,10 @@ export function createExplainer(engines: GradientEngines): Explainer {
       const { method } = options;
       if (method === "occlusion" || method === "shapley") return { method, fallbackReason: "", output, examples: await byCoalitions(method) };
       try {
+        if (isPipeline(model.spec.config)) throw unsupported("a pipeline of models has no graph of its own");
+        const texts = request.inputs.find(({ datatype }) => datatype === "BYTES");
+        // Asked for by name, numbers are explained with the texts as they are.
+        if (method === "auto" && texts !== undefined && options.inputs.length === 0) throw unsupported(`input "${texts.name}" holds texts, which have no gradient`);
         const spec = { folder: model.folder, model: model.spec.name, output, inputs: options.inputs, ...(examples.batches ? {} : { batched: false }) };
         const found = await explainByGradients(engines, spec, questions, options, context);
         return { method: "ig", fallbackReason: "", output, examples: found.map((each, index) => ({ ...each, target: questions[index]?.target ?? 0 })) };

@@ -118,6 +118,20 @@ export declare type ExplainRequest = Message<"servable.inference.v1.ExplainReque
    * @generated from field: string text = 18;
    */
   text: string;
+
+  /**
+   * An example to hold the inputs against, instead of `baseline`: every input of the model, as one example.
+   *
+   * @generated from field: repeated inference.ModelInferRequest.InferInputTensor baseline_inputs = 19;
+   */
+  baselineInputs: ModelInferRequest_InferInputTensor[];
+
+  /**
+   * Their bytes.
+   *
+   * @generated from field: repeated bytes raw_baseline_contents = 20;
+   */
+  rawBaselineContents: Uint8Array[];
 };
 
 /**
