@@ -77,6 +77,15 @@ describe("model configuration", () => {
     assert.deepEqual([config.output[0]?.labelFilename, config.schedulingChoice.case], ["labels.txt", undefined]);
   });
 
+  it("takes a graph for single pictures whose batch dimension callers do not see, as Triton's DenseNet example has it", () => {
+    const graph: Signature = { inputs: [{ name: "data_0", datatype: "FP32", shape: [1, 3, 224, 224] }], outputs: [{ name: "fc6_1", datatype: "FP32", shape: [1, 1000, 1, 1] }] };
+    const settings = '{"max_batch_size": 0, "input": [{"name": "data_0", "data_type": "TYPE_FP32", "format": "FORMAT_NCHW", "dims": [3, 224, 224], "reshape": {"shape": [1, 3, 224, 224]}}], "output": [{"name": "fc6_1", "data_type": "TYPE_FP32", "dims": [1000], "reshape": {"shape": [1, 1000, 1, 1]}, "label_filename": "densenet_labels.txt"}]}';
+
+    const { inputs, outputs } = clientSignatureOf(modelConfigOf("densenet_onnx", graph, settings), graph);
+
+    assert.deepEqual([inputs[0]?.shape, outputs[0]?.shape], [[3, 224, 224], [1000]]);
+  });
+
   it("describes an ensemble by its own inputs and outputs", () => {
     const config = json({ inputs: [], outputs: [] }, '{"platform": "ensemble", "max_batch_size": 1, "input": [{"name": "i", "data_type": "TYPE_STRING", "dims": [1]}], "output": [{"name": "o", "data_type": "TYPE_FP32", "dims": [-1]}], "ensemble_scheduling": {"step": [{"model_name": "n", "model_version": -1}]}}');
 
