@@ -117,7 +117,7 @@ function integerOf(value: bigint, key: string, where: string): bigint {
   // Ids of sequences are unsigned; they travel in the signed field and are read back as what they were.
   const fits = key === "sequence_id" ? BigInt.asUintN(64, value) === value : BigInt.asIntN(64, value) === value;
   if (fits) return BigInt.asIntN(64, value);
-  const problem = key === "shared_memory_byte_size" ? `Integer overflow detected: byte_size ${value}` : `${value}`;
+  const problem = key === "shared_memory_byte_size" ? `Integer overflow detected: byte_size ${value}` : key === "shared_memory_offset" ? `Invalid offset for shared memory region: ${value}` : `${value}`;
   throw new StatusError("FIELD_INVALID", `${where}.${key}: ${problem} does not fit 64 bits`, { metadata: { field: `${where}.${key}` } });
 }
 
