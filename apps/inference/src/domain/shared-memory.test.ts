@@ -103,6 +103,20 @@ describe("system shared memory", () => {
     assert.equal(readFileSync(path).length, 20);
   });
 
+  it("keeps a region that a request uses until the request is answered", () => {
+    const request = memory.forRequest("p");
+    request.read({ region: "r", offset: 0, byteSize: 1 });
+    request.hold({ region: "r", offset: 1, byteSize: 1 });
+
+    memory.unregister("p", "");
+
+    assert.equal(memory.status("p", "").length, 1);
+    request.write({ region: "r", offset: 1, byteSize: 1 }, { name: "OUT", data: Uint8Array.of(99) });
+    assert.equal(readFileSync(path)[17], 99);
+    request[Symbol.dispose]();
+    assert.deepEqual(memory.status("p", ""), []);
+  });
+
   it("keeps regions of one project from another", () => {
     assert.equal(failureOf(() => memory.read("other", { region: "r", offset: 0, byteSize: 1 })).reason, "SHARED_MEMORY_UNKNOWN");
   });

@@ -3,6 +3,7 @@
 //
 // I1: no byte outside a registered region is read or written, whatever offset and size a request says.
 // I2: regions belong to a project; their names mean nothing to another one.
+// I3: a region that a request uses stays until the request is answered, though it be unregistered meanwhile.
 
 import { closeSync, constants, fstatSync, openSync, readSync, writeSync } from "node:fs";
 import { join } from "node:path";
@@ -36,10 +37,28 @@ export interface SharedMemoryPart {
   readonly byteSize: number;
 }
 
+/** Shared memory as one request uses it. */
+export interface RequestMemory extends Disposable {
+  /** Makes sure that a part is there, and stays. @throws StatusError as `SharedMemory.read` */
+  readonly hold: (part: SharedMemoryPart) => void;
+  /** A copy of a part's bytes. */
+  readonly read: (part: SharedMemoryPart) => Uint8Array;
+  /** Writes an output. */
+  readonly write: (part: SharedMemoryPart, output: { readonly name: string; readonly data: Uint8Array }) => void;
+}
+
+interface HeldRegion extends SharedMemoryRegion {
+  readonly fd: number;
+  /** Requests under way that use it. */
+  users: number;
+  /** Unregistered: goes with its last user. */
+  isLeaving: boolean;
+}
+
 /** The regions that callers have registered with this process. */
 export class SharedMemory implements Disposable {
   readonly #directory: string;
-  readonly #regions = new Map<string, Map<string, SharedMemoryRegion & { readonly fd: number }>>();
+  readonly #regions = new Map<string, Map<string, HeldRegion>>();
 
   constructor(directory = SHARED_MEMORY_DIR) {
     this.#directory = directory;
@@ -58,7 +77,7 @@ export class SharedMemory implements Disposable {
       closeSync(fd);
       throw new StatusError("FIELD_INVALID", `failed to register shared memory region '${name}': invalid args: offset ${offset} and byte_size ${byteSize} do not lie within the ${size} bytes of '${key}'`, { metadata: { region: name } });
     }
-    regions.set(name, { name, key, offset, byteSize, fd });
+    regions.set(name, { name, key, offset, byteSize, fd, users: 0, isLeaving: false });
   }
 
   /** The named region, or all of them. @throws StatusError `SHARED_MEMORY_UNKNOWN` */
@@ -73,16 +92,41 @@ export class SharedMemory implements Disposable {
   /** Forgets the named region, or all of them; one that is not there is fine. */
   unregister(project: string, name: string): void {
     const regions = this.#of(project);
-    for (const [each, { fd }] of regions) {
+    for (const [each, region] of regions) {
       if (name !== "" && name !== each) continue;
-      closeSync(fd);
-      regions.delete(each);
+      region.isLeaving = true; // I3
+      if (region.users === 0) this.#close(project, region);
     }
+  }
+
+  /** The regions as one request sees them; disposing it lets them go. */
+  forRequest(project: string): RequestMemory {
+    const held = new Set<HeldRegion>();
+    const hold = (part: SharedMemoryPart): void => {
+      const { region } = this.#locate(project, part);
+      if (held.has(region)) return;
+      held.add(region);
+      region.users += 1;
+    };
+    return {
+      hold,
+      read: (part) => {
+        hold(part);
+        return this.read(project, part);
+      },
+      write: (part, { name, data }) => this.write(project, part, data, name),
+      [Symbol.dispose]: () => {
+        for (const region of held) {
+          region.users -= 1;
+          if (region.users === 0 && region.isLeaving) this.#close(project, region);
+        }
+      },
+    };
   }
 
   /** A copy of a part's bytes. @throws StatusError `SHARED_MEMORY_UNKNOWN`, `FIELD_INVALID`, `SHARED_MEMORY_UNUSABLE` */
   read(project: string, part: SharedMemoryPart): Uint8Array {
-    const { fd, key, position } = this.#locate(project, part);
+    const { region: { fd, key }, position } = this.#locate(project, part);
     // Its own memory: tensors are looked at as numbers, which need alignment.
     const bytes = new Uint8Array(part.byteSize);
     for (let done = 0; done < bytes.length; ) {
@@ -95,7 +139,7 @@ export class SharedMemory implements Disposable {
 
   /** Writes a tensor into a part. @throws StatusError as `read`, and when the part is too small */
   write(project: string, part: SharedMemoryPart, data: Uint8Array, output: string): void {
-    const { fd, key, position } = this.#locate(project, part);
+    const { region: { fd, key }, position } = this.#locate(project, part);
     if (data.length > part.byteSize) {
       throw new StatusError("FIELD_INVALID", `shared memory size specified with the request for output '${output}' (${part.byteSize} bytes) should be at least ${data.length} bytes to hold the results`, { metadata: { output } });
     }
@@ -104,30 +148,30 @@ export class SharedMemory implements Disposable {
     for (let done = 0; done < data.length; ) done += writeSync(fd, data, done, data.length - done, position + done);
   }
 
-  /** Checks that a part lies within its region, before anything is run for it. */
-  check(project: string, part: SharedMemoryPart): void {
-    this.#locate(project, part);
-  }
-
   [Symbol.dispose](): void {
-    for (const project of this.#regions.keys()) this.unregister(project, "");
+    for (const [project, regions] of this.#regions) for (const region of [...regions.values()]) this.#close(project, region);
   }
 
-  #of(project: string): Map<string, SharedMemoryRegion & { readonly fd: number }> {
-    const regions = this.#regions.get(project) ?? new Map<string, SharedMemoryRegion & { readonly fd: number }>();
+  #of(project: string): Map<string, HeldRegion> {
+    const regions = this.#regions.get(project) ?? new Map<string, HeldRegion>();
     this.#regions.set(project, regions);
     return regions;
   }
 
+  #close(project: string, region: HeldRegion): void {
+    closeSync(region.fd);
+    this.#of(project).delete(region.name);
+  }
+
   /** I1 */
-  #locate(project: string, { region: name, offset, byteSize }: SharedMemoryPart): { fd: number; key: string; position: number } {
+  #locate(project: string, { region: name, offset, byteSize }: SharedMemoryPart): { region: HeldRegion; position: number } {
     const region = this.#of(project).get(name);
     if (region === undefined) throw new StatusError("SHARED_MEMORY_UNKNOWN", `Unable to find shared memory region: '${name}'`, { metadata: { region: name } });
     if (offset < 0 || offset >= region.byteSize) throw new StatusError("FIELD_INVALID", `Invalid offset for shared memory region: '${name}': ${offset} of ${region.byteSize} bytes`, { metadata: { region: name } });
     if (byteSize < 0 || byteSize > PART_BYTES_MAX || offset + byteSize > region.byteSize) {
       throw new StatusError("FIELD_INVALID", `Invalid offset + byte size for shared memory region: '${name}': ${offset} + ${byteSize} of ${region.byteSize} bytes`, { metadata: { region: name } });
     }
-    return { fd: region.fd, key: region.key, position: region.offset + offset };
+    return { region, position: region.offset + offset };
   }
 
   #open(key: string, region: string): number {

@@ -11,11 +11,11 @@ import type { InferContext, InferRequest, InferResult } from "../domain/executor
 import { inferWithExplanation, withoutAttributionOutputs } from "../domain/explain/explain-infer.ts";
 import { asksForExplanation } from "../domain/explain/explain-options.ts";
 import type { Explainer } from "../domain/explain/explainer.ts";
-import { checkInferRequest, type ReadSharedMemory } from "../domain/infer-request.ts";
-import { answerOf, type WriteSharedMemory } from "../domain/infer-response.ts";
+import { checkInferRequest, type OutputWish } from "../domain/infer-request.ts";
+import { answerOf } from "../domain/infer-response.ts";
 import type { LoadedModel } from "../domain/loaded-model.ts";
 import type { ModelRepository } from "../domain/model-repository.ts";
-import type { SharedMemory } from "../domain/shared-memory.ts";
+import type { RequestMemory, SharedMemory } from "../domain/shared-memory.ts";
 import { concurrently } from "./concurrently.ts";
 
 /** What the handlers stand on. */
@@ -38,18 +38,14 @@ export function inferHandlers({ repository, sharedMemory, explainer }: InferHand
     return { model: repository.resolve(identity.project, modelName, modelVersion), project: identity.project };
   };
 
-  const memoryOf = (project: string): { read: ReadSharedMemory; write: WriteSharedMemory } => ({
-    read: (part) => sharedMemory.read(project, part),
-    write: (part, { name, data }) => sharedMemory.write(project, part, data, name),
-  });
-
   const infer = (model: LoadedModel, request: InferRequest, context: InferContext): Promise<InferResult> =>
     asksForExplanation(request.parameters) ? inferWithExplanation(explainer, model, request, context) : model.infer(request, context);
 
   async function* answers(wire: WireInferRequest, context: CallContext): AsyncGenerator<Buffer> {
     const { model, project } = resolve(context.identity, wire);
-    const memory = memoryOf(project);
+    using memory = sharedMemory.forRequest(project);
     const { request, wishes, wantsEmptyFinalResponse } = checkInferRequest(wire, model.target, memory.read);
+    holdRegions(memory, wishes);
     const options = { id: wire.id, wishes, writeSharedMemory: memory.write };
     if (!model.target.isDecoupled) {
       const result = await infer(model, request, inferContext(context, project));
@@ -71,8 +67,9 @@ export function inferHandlers({ repository, sharedMemory, explainer }: InferHand
       const wire = withoutAttributionOutputs(decodeInferRequest(bytes));
       const { model, project } = resolve(context.identity, wire);
       if (model.target.isDecoupled) throw new StatusError("UNIMPLEMENTED", "ModelInfer RPC doesn't support models with decoupled transaction policy: use ModelStreamInfer");
-      const memory = memoryOf(project);
+      using memory = sharedMemory.forRequest(project);
       const { request, wishes } = checkInferRequest(wire, model.target, memory.read);
+      holdRegions(memory, wishes);
       const result = await infer(model, request, inferContext(context, project));
       return encodeInferResponse(answerOf(model, result, { id: wire.id, wishes, writeSharedMemory: memory.write }));
     },
@@ -97,6 +94,11 @@ async function* withErrors(answers: AsyncGenerator<Buffer>, { modelName, modelVe
     const inferResponse = create(ModelInferResponseSchema, { modelName, modelVersion, id, parameters });
     yield toBinary(ModelStreamInferResponseSchema, create(ModelStreamInferResponseSchema, { errorMessage: message, inferResponse }));
   }
+}
+
+/** Places for outputs are looked at before anything is run for them. */
+function holdRegions(memory: RequestMemory, wishes: readonly OutputWish[]): void {
+  for (const { region } of wishes) if (region !== undefined) memory.hold(region);
 }
 
 function inferContext({ signal, deadline, requestId }: CallContext, project: string): InferContext {
