@@ -220,6 +220,14 @@ root:
       assert.deepEqual(answers.map(isFinal), [false, false, true]);
     });
 
+    it("are counted once for each run, and once for each answer by its index", async () => {
+      const [stats] = (await client().modelStatistics({ name: "repeat_int32" })).modelStats;
+
+      assert.deepEqual([stats?.executionCount, stats?.inferenceStats?.success?.count], [1n, 1n]);
+      assert.ok((stats?.inferenceStats?.computeInfer?.ns ?? 0n) > 0n);
+      assert.deepEqual(Object.entries(stats?.responseStats ?? {}).map(([index, { success, fail }]) => [index, success?.count, fail?.count]), [["0", 1n, 0n], ["1", 1n, 0n], ["2", 1n, 0n]]);
+    });
+
     it("end with an empty answer where the caller asks for it, even when there is no other", async () => {
       const answers = await Array.fromAsync(client().modelStreamInfer([{ ...repeat([9], [0]), parameters: wantsFinal }]));
       const none = await Array.fromAsync(client().modelStreamInfer([{ ...repeat([], []), parameters: wantsFinal }]));

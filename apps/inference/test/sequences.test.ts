@@ -3,7 +3,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, describe, it } from "node:test";
 import { StatusError } from "@servable/errors";
-import { readModel, signatureOf } from "@servable/onnx";
+import { ELEMENT_TYPES, Graph, add, buildModel, cast, identity, mul, readModel, signatureOf, type Value } from "@servable/onnx";
 import { startEngineProcess, type Engine } from "@servable/runtime";
 import { tensorOf } from "@servable/tensor";
 import { accumulatorModel, simpleDynaSequenceModel, simpleSequenceModel, tempDir, type ModelFixture } from "@servable/testing";
@@ -132,6 +132,46 @@ describe("sequences on onnxruntime", { timeout: 60_000 }, () => {
 
     assert.deepEqual(all, Array.from({ length: 40 }, (_, id) => [id, 2 * id, 3 * id]));
     assert.equal(executor.sequenceCount, 0);
+  });
+
+  it("run on a model without batches, one at a time, with signals of other datatypes", async () => {
+    const graph = new Graph();
+    const input = graph.input("INPUT", "FP32", [1]);
+    const start = graph.input("START", "FP32", [1]);
+    const end = cast(graph, graph.input("END", "BOOL", [1]), "FP32", ELEMENT_TYPES.FP32);
+    const sum = add(graph, input, graph.input("SUM", "FP32", [1]));
+    const scale = (value: Value, factor: number): Value => mul(graph, value, graph.constant("FP32", [1], [factor]));
+    const model = buildModel({ graph, outputs: { OUTPUT: add(graph, sum, add(graph, scale(start, 100), scale(end, 1_000))), NEXT_SUM: identity(graph, sum) } });
+    const { executor } = await serve({
+      model,
+      config: JSON.stringify({
+        sequence_batching: {
+          control_input: [
+            { name: "START", control: [{ kind: "CONTROL_SEQUENCE_START", fp32_false_true: [0, 2] }] },
+            { name: "END", control: [{ kind: "CONTROL_SEQUENCE_END", bool_false_true: [false, true] }] },
+          ],
+          state: [{ input_name: "SUM", output_name: "NEXT_SUM", data_type: "TYPE_FP32", dims: [1] }],
+        },
+      }),
+    });
+    const ask = async (value: number, id: string, flags = ""): Promise<unknown> => valuesOf(await executor.infer(requestOf([{ name: "INPUT", ...tensorOf("FP32", [1], [value]) }], { sequence: place(id, flags) }), contextOf()))["OUTPUT"]?.[0];
+
+    const [one, two] = [[ask(1, "1", "^"), ask(1, "1"), ask(1, "1", "$")], [ask(5, "2", "^"), ask(5, "2", "$")]];
+    assert.deepEqual([await Promise.all(one), await Promise.all(two)], [[201, 2, 1_003], [205, 1_010]]);
+  });
+
+  it("keep texts, and states that grow, in rows of like shape", async () => {
+    const graph = new Graph();
+    const [input, past] = [graph.input("INPUT", "INT32", ["batch", 1]), graph.input("PAST", "INT32", ["batch", "length"])];
+    const all = graph.node("Concat", [past, input], { datatype: "INT32", shape: ["batch", "grown"] }, { axis: 1 });
+    const { executor } = await serve({
+      model: buildModel({ graph, outputs: { OUTPUT: identity(graph, all), PRESENT: identity(graph, all) } }),
+      config: JSON.stringify({ max_batch_size: 4, sequence_batching: { oldest: { max_candidate_sequences: 4 }, state: [{ input_name: "PAST", output_name: "PRESENT", data_type: "TYPE_INT32", dims: [-1], initial_state: [{ name: "none", data_type: "TYPE_INT32", dims: [0], zero_data: true }] }] } }),
+    });
+    const tell = async (value: number, id: string, flags = ""): Promise<unknown> => valuesOf(await executor.infer(request(value, place(id, flags)), contextOf()))["OUTPUT"];
+
+    const [a, b] = [[tell(1, "a", "^"), tell(2, "a"), tell(3, "a")], [tell(7, "b", "^"), tell(8, "b")]];
+    assert.deepEqual([await Promise.all(a), await Promise.all(b)], [[[1], [1, 2], [1, 2, 3]], [[7], [7, 8]]]);
   });
 
   it("need an id", async () => {

@@ -1,6 +1,7 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { ModelStatisticsSchema } from "@servable/contracts/open-inference/grpc_service";
 import type { InferRequest, InferResult, InferTimings } from "./executor.ts";
+import { ResponseStats } from "./response-stats.ts";
 
 /** Why a request failed, as metrics know it. */
 export type FailureReason = "REJECTED" | "CANCELED" | "BACKEND" | "OTHER";
@@ -33,6 +34,8 @@ export class InferStats {
   readonly computeInfer = duration();
   readonly computeOutput = duration();
   readonly failures: Record<FailureReason, number> = { REJECTED: 0, CANCELED: 0, BACKEND: 0, OTHER: 0 };
+  /** Answers of a decoupled model, by their index. */
+  readonly responses = new ResponseStats();
   /** Times of the newest answers, a ring. */
   readonly #recentNs = new Float64Array(RECENT_COUNT);
   readonly #batches = new Map<number, { input: Duration; infer: Duration; output: Duration }>();
@@ -87,6 +90,7 @@ export class InferStats {
         cacheMiss: wire(duration()),
       },
       batchStats: [...this.#batches].map(([size, { input, infer, output }]) => ({ batchSize: BigInt(size), computeInput: wire(input), computeInfer: wire(infer), computeOutput: wire(output) })),
+      responseStats: this.responses.message(),
     };
   }
 }

@@ -1,9 +1,10 @@
 import type { ModelConfig } from "@servable/contracts/open-inference/model_config";
 import { StatusError } from "@servable/errors";
-import type { Executor, InferContext, InferRequest, InferResult } from "./executor.ts";
+import type { Executor, InferContext, InferRequest, InferResult, InferTimings } from "./executor.ts";
 import { InferStats, type FailureReason, type InferObservation } from "./infer-stats.ts";
 import { clientSignatureOf, type Signature } from "./model-config.ts";
 import { madeInputsOf } from "./padding-rules.ts";
+import type { ResponseOutcome } from "./response-stats.ts";
 import { requestTargetOf, type RequestTarget } from "./request-target.ts";
 
 /**
@@ -84,21 +85,30 @@ export class LoadedModel {
   async *inferStream(request: InferRequest, context: InferContext): AsyncGenerator<InferResult> {
     const started = performance.now();
     const executor = this.#begin(started) ?? (await this.#beginAwake(context));
-    let timings = { queueNs: 0, inputNs: 0, inferNs: 0, outputNs: 0, executedBatchSize: request.batchSize, countsExecution: true };
+    let timings: InferTimings | undefined;
+    let [answerCount, answeredMs] = [0, started];
+    const observeAnswer = (outcome: ResponseOutcome, own?: InferTimings): void => {
+      this.stats.responses.observe(answerCount, outcome, nanosecondsSince(answeredMs), own);
+      answeredMs = performance.now();
+    };
     let failure: unknown;
     let isDone = false;
     try {
       for await (const result of executor.inferStream === undefined ? [await executor.infer(request, context)] : executor.inferStream(request, context)) {
-        timings = { ...result.timings };
+        timings = timings === undefined ? result.timings : sumOf(timings, result.timings);
+        observeAnswer(result.outputs.length === 0 ? "emptyResponse" : "success", result.timings);
+        answerCount++;
         yield result;
       }
       isDone = true;
     } catch (error) {
       failure = error;
+      observeAnswer(failureReason(error) === "CANCELED" ? "cancel" : "fail");
       throw error;
     } finally {
+      if (!isDone && failure === undefined) observeAnswer("cancel");
       const totalNs = nanosecondsSince(started);
-      this.#end(isDone ? { ok: true, batchSize: request.batchSize, totalNs, timings } : { ok: false, batchSize: request.batchSize, totalNs, reason: failure === undefined ? "CANCELED" : failureReason(failure) });
+      this.#end(isDone ? { ok: true, batchSize: request.batchSize, totalNs, timings: timings ?? NO_ANSWER } : { ok: false, batchSize: request.batchSize, totalNs, reason: failure === undefined ? "CANCELED" : failureReason(failure) });
     }
   }
 
@@ -162,6 +172,14 @@ export class LoadedModel {
     this.#release();
     this.#observe(this, observation);
   }
+}
+
+/** A request that got no answer ran all the same. */
+const NO_ANSWER: InferTimings = { queueNs: 0, inputNs: 0, inferNs: 0, outputNs: 0, executedBatchSize: 1, countsExecution: true };
+
+/** The times of all answers to one request. */
+function sumOf(a: InferTimings, b: InferTimings): InferTimings {
+  return { queueNs: a.queueNs + b.queueNs, inputNs: a.inputNs + b.inputNs, inferNs: a.inferNs + b.inferNs, outputNs: a.outputNs + b.outputNs, executedBatchSize: a.executedBatchSize, countsExecution: a.countsExecution || b.countsExecution };
 }
 
 function nanosecondsSince(startedMs: number): number {
