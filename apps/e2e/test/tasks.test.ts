@@ -16,7 +16,7 @@ const PAGE = join(import.meta.dirname, "../../inference/test/support/page.png");
 describe("ready-made tasks on a platform", { timeout: 240_000, skip: skipWithout(...FILES) }, () => {
   let platform: TestPlatform;
   const folder = tempDir();
-  before(async () => (platform = await TestPlatform.create()));
+  before(async () => (platform = await TestPlatform.create({ replicas: 2 })));
   after(async () => {
     await platform[Symbol.asyncDispose]();
     folder[Symbol.dispose]();
@@ -95,7 +95,7 @@ describe("ready-made tasks on a platform", { timeout: 240_000, skip: skipWithout
     assert.equal(speechMs, segments.reduce((sum, { startMs, endMs }) => sum + endMs - startMs, 0n));
   });
 
-  it("read a page with three models", async () => {
+  it("read a page with three models, wherever they would be by themselves", async () => {
     await serve("ocr-lines", "ocr/ch_PP-OCRv4_rec_infer.onnx", "ocr-lines", "ocr/ppocr_keys_v1.txt");
     await serve("ocr-upright", "ocr/ch_ppocr_mobile_v2.0_cls_infer.onnx", undefined);
     await serve("ocr-page", "ocr/ch_PP-OCRv4_det_infer.onnx", "ocr-page");

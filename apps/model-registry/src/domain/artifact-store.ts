@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { StatusError } from "@servable/errors";
 import type { ModelSignature } from "@servable/onnx";
 import { linkArtifacts, type BlobStore } from "@servable/storage";
-import { checkManifest } from "./manifest-check.ts";
+import { checkManifest, withTaskModels } from "./manifest-check.ts";
 import { ModelCatalog, stateWrong } from "./model-catalog.ts";
 import { pipelineSignatureOf } from "./pipeline-signature.ts";
 import type { ArtifactRecord, VersionRecord } from "./records.ts";
@@ -62,10 +62,10 @@ export class ArtifactStore {
   /** Checks the model file, or the configuration of a pipeline, and decides the version: READY or FAILED. @throws StatusError `STATE_WRONG` */
   async finalize(versionName: string, principal: string, signal: AbortSignal): Promise<VersionRecord> {
     const version = await this.#pending(versionName);
-    const result = await this.#withManifest(version, await this.#check(version, signal));
+    const { result, models } = await this.#withManifest(version, await this.#check(version, signal));
     return this.#deps.catalog.finishVersion(
       result.ok
-        ? { ...version, state: "READY", digest: digestOf(version.artifacts), signature: result.signature }
+        ? { ...version, state: "READY", digest: digestOf(version.artifacts), signature: result.signature, servingConfigJson: withTaskModels(version.servingConfigJson, models) }
         : { ...version, state: "FAILED", failureReason: result.reason, failureMessage: result.message },
       principal,
     );
@@ -80,14 +80,13 @@ export class ArtifactStore {
   }
 
   /** A model that is well but says wrong things of itself is refused too. */
-  async #withManifest({ artifacts }: VersionRecord, result: ValidationResult): Promise<ValidationResult> {
-    if (!result.ok) return result;
+  async #withManifest({ artifacts }: VersionRecord, result: ValidationResult): Promise<{ result: ValidationResult; models: readonly string[] }> {
+    if (!result.ok) return { result, models: [] };
     try {
-      await checkManifest(artifacts, this.#deps.blobs);
-      return result;
+      return { result, models: await checkManifest(artifacts, this.#deps.blobs) };
     } catch (error) {
       if (!(error instanceof StatusError) || error.reason !== "TASK_MANIFEST_INVALID") throw error;
-      return { ok: false, reason: error.reason, message: error.message };
+      return { result: { ok: false, reason: error.reason, message: error.message }, models: [] };
     }
   }
 

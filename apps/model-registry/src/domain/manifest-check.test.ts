@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { StatusError } from "@servable/errors";
-import { checkManifest } from "./manifest-check.ts";
+import { checkManifest, withTaskModels } from "./manifest-check.ts";
+import { pipelineStepsOf } from "./pipeline-steps.ts";
 
 const MANIFEST = "task: image-classification\nclassification: {labels: labels.txt}";
-const check = (files: Readonly<Record<string, string>>): Promise<void> =>
+const check = (files: Readonly<Record<string, string>>): Promise<readonly string[]> =>
   checkManifest(
     Object.entries(files).map(([path, text]) => ({ path, sha256: path, sizeBytes: text.length })),
     {
@@ -18,6 +19,16 @@ describe("a version's task manifest", () => {
   it("may be absent, and is well when its fields and files are", async () => {
     await check({ "model.onnx": "" });
     await check({ "model.onnx": "", "servable.yaml": MANIFEST, "labels.txt": "" });
+  });
+
+  it("names models that must be where it is", async () => {
+    const models = await check({ "servable.yaml": "task: text-recognition\npage: {recognizer: lines, orientation: {model: upright}}" });
+
+    assert.deepEqual(models, ["lines", "upright"]);
+    const settings = withTaskModels('{"max_batch_size": 4, "parameters": {"a": {"string_value": "b"}}}', models);
+    assert.deepEqual(JSON.parse(settings), { max_batch_size: 4, parameters: { a: { string_value: "b" }, "servable.task_models": { string_value: "lines,upright" } } });
+    assert.deepEqual(pipelineStepsOf({ servingConfigJson: settings }, { servingConfigJson: "" }), ["lines", "upright"]);
+    assert.equal(withTaskModels("", []), "");
   });
 
   const wrong = [

@@ -76,6 +76,11 @@ export function filesOf({ tokenizer, classification, line }: TaskManifest): stri
   return [tokenizer?.file, labels?.kind === "file" ? labels.file : undefined, line?.characters].filter((file) => file !== undefined);
 }
 
+/** Other deployments of the project that a manifest's tasks call. */
+export function modelsOf({ page }: TaskManifest): string[] {
+  return [page?.recognizer, page?.orientation?.model].filter((model) => model !== undefined);
+}
+
 function parseYaml(text: string): unknown {
   if (text.length > MANIFEST_CHARS_MAX) throw invalid(MANIFEST_FILE, `has more than ${MANIFEST_CHARS_MAX} characters`);
   try {
