@@ -64,7 +64,10 @@ export function createBodyMemory({ bodyBytesMax, heldBytesMax }: { bodyBytesMax:
           if (stated > 0 && length !== stated) fail(new StatusError("MESSAGE_MALFORMED", `the body has ${length} bytes, content-length says ${stated}`));
           else resolve(parts.length === 1 ? (parts[0] as Buffer) : Buffer.concat(parts, length));
         });
-        payload.once("close", () => fail(new DOMException("the caller went away before the body was complete", "AbortError")));
+        payload.once("close", () => {
+          // Every body closes; an exception with its stack is made for those that broke off.
+          if (!payload.readableEnded) fail(new DOMException("the caller went away before the body was complete", "AbortError"));
+        });
       });
     },
     answer: hold,

@@ -33,7 +33,8 @@ const EXACT_DIGITS = 15;
 function hasLongInteger(body: Uint8Array): boolean {
   let digits = 0;
   let isFraction = false;
-  for (const byte of body) {
+  for (let at = 0; at < body.length; at += 1) {
+    const byte = body[at] ?? 0;
     if (byte >= 0x30 && byte <= 0x39) {
       digits += 1;
       if (digits > EXACT_DIGITS && !isFraction) return true;
