@@ -32,6 +32,8 @@ else subjects.push({ model: "mobilenet", bytes: readFileSync(mobilenet), raw: { 
 
 interface Raw {
   readonly perSecond: number;
+  /** CPU microseconds an example. */
+  readonly cpuUs: number;
   readonly p50Ms: number;
   readonly p99Ms: number;
 }
@@ -47,12 +49,13 @@ for (const { model, bytes, raw, request } of subjects) {
   const body = framed(request);
 
   const results = measureRaw(BATCHES);
-  for (const [batch, { perSecond, p50Ms, p99Ms }] of Object.entries(results)) console.log(`  ${model} raw, batch ${batch.padStart(2)}: ${perSecond.toFixed(1)}/s, p50 ${p50Ms.toFixed(2)} p99 ${p99Ms.toFixed(2)} ms a run`);
+  for (const [batch, { perSecond, cpuUs, p50Ms, p99Ms }] of Object.entries(results)) console.log(`  ${model} raw, batch ${batch.padStart(2)}: ${perSecond.toFixed(1)}/s, p50 ${p50Ms.toFixed(2)} p99 ${p99Ms.toFixed(2)} ms a run · CPU µs an example ${cpuUs.toFixed(0)}`);
   const best = Math.max(...Object.values(results).map(({ perSecond }) => perSecond));
+  const cheapest = Math.min(...Object.values(results).map(({ cpuUs }) => cpuUs));
   for (const door of ["inference", "gateway"] as const) {
     const load = { ...bench.doors[door], path: INFER_PATH, body, answerBytes, seconds: SECONDS };
     const full = await measureServer({ ...load, concurrency: CONCURRENCY }, bench.processes, 1);
-    console.log(`${rowOf(`${model} ${door} c=${CONCURRENCY}`, full)} · ${((full.perSecond / best) * 100).toFixed(1)} % of raw's best`);
+    console.log(`${rowOf(`${model} ${door} c=${CONCURRENCY}`, full)} · ${((full.perSecond / best) * 100).toFixed(1)} % of raw's best rate, engine CPU ${((full.cpuUs["engine"] ?? Number.NaN) / cheapest).toFixed(2)} × of raw's cheapest`);
     // Raw and served in turn: what others do on this machine meanwhile hits both.
     const lone = await measureServer({ ...load, concurrency: 1 }, bench.processes, 1);
     const alone = measureRaw([1])["1"];

@@ -60,16 +60,18 @@ export class MessageReader {
           at += length;
           continue;
         }
-        this.#message = Buffer.allocUnsafeSlow(Math.min(length, FIRST_BYTES_MAX));
-        this.#written = 0;
-        this.#length = length;
+        // The prefix goes along, so that a message that is passed on is framed already.
+        this.#message = Buffer.allocUnsafeSlow(PREFIX_BYTES + Math.min(length, FIRST_BYTES_MAX));
+        this.#prefix.copy(this.#message);
+        this.#written = PREFIX_BYTES;
+        this.#length = PREFIX_BYTES + length;
       }
       at += this.#append(chunk, at);
       if (this.#written < this.#length) continue;
       const message = this.#message as Buffer;
       this.#prefixLength = 0;
       this.#message = undefined;
-      this.#onMessage(message);
+      this.#onMessage(message.subarray(PREFIX_BYTES));
     }
   }
 

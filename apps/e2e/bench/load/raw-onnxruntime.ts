@@ -6,7 +6,7 @@ import { InferenceSession, Tensor, type OnnxValue } from "onnxruntime-node";
 const [modelFile = "", inputs = "{}", seconds = "2", ...batches] = process.argv.slice(2);
 const specs = JSON.parse(inputs) as Record<string, { readonly type: "float32" | "int64"; readonly dims: readonly number[] }>;
 const session = await InferenceSession.create(modelFile, { intraOpNumThreads: 1, interOpNumThreads: 1 });
-const results: Record<string, { perSecond: number; p50Ms: number; p99Ms: number }> = {};
+const results: Record<string, { perSecond: number; cpuUs: number; p50Ms: number; p99Ms: number }> = {};
 for (const batch of batches.map(Number)) {
   const feeds: Record<string, OnnxValue> = {};
   for (const [name, { type, dims }] of Object.entries(specs)) {
@@ -18,14 +18,17 @@ for (const batch of batches.map(Number)) {
   const durationsMs: number[] = [];
   const end = performance.now() + Number(seconds) * 1_000;
   const started = performance.now();
+  const startedCpu = process.cpuUsage();
   while (performance.now() < end) {
     const before = performance.now();
     await session.run(feeds);
     durationsMs.push(performance.now() - before);
   }
   const perSecond = (durationsMs.length * batch * 1_000) / (performance.now() - started);
+  const { user, system } = process.cpuUsage(startedCpu);
+  const cpuUs = (user + system) / (durationsMs.length * batch);
   durationsMs.sort((a, b) => a - b);
   const at = (share: number): number => durationsMs[Math.floor(durationsMs.length * share)] ?? Number.NaN;
-  results[batch] = { perSecond, p50Ms: at(0.5), p99Ms: at(0.99) };
+  results[batch] = { perSecond, cpuUs, p50Ms: at(0.5), p99Ms: at(0.99) };
 }
 process.stdout.write(`${JSON.stringify(results)}\n`, () => process.exit());
