@@ -105,6 +105,17 @@ describe("the protocol over the platform", () => {
     const second = (await (await platform.fetch("/v2/models/brought")).json()) as { inputs: { datatype: string }[] };
     assert.equal(second.inputs[0]?.datatype, "FP64");
 
+    assert.equal((await client().modelReady({ name: "brought", version: "1" }, withKey())).ready, false);
+
+    // The same files again are the version that is there; a configuration chooses among versions.
+    await client().repositoryModelLoad({ modelName: "brought", parameters: { config, "file:1/model.onnx": bytes(identityModel("INT32")) } }, withKey());
+    assert.deepEqual((await client().modelMetadata({ name: "brought" }, withKey())).versions, ["1"]);
+    const both = { parameterChoice: { case: "stringParam" as const, value: '{"version_policy":{"all":{}}}' } };
+    await client().repositoryModelLoad({ modelName: "brought", parameters: { config: both } }, withKey());
+    assert.deepEqual((await client().modelMetadata({ name: "brought" }, withKey())).versions, ["1", "2"]);
+    await client().repositoryModelLoad({ modelName: "numbered", parameters: { config, "file:7/model.onnx": bytes(identityModel("INT8")) } }, withKey());
+    assert.equal((await client().modelReady({ name: "numbered", version: "7" }, withKey())).ready, true);
+
     const broken = await post("/v2/repository/models/brought/load", { parameters: { config: "{}", "file:3/model.onnx": Buffer.from("no model").toString("base64") } });
     assert.notEqual(broken.status, 200);
     assert.match(await broken.text(), /failed to load 'brought'/);

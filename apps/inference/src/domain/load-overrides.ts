@@ -46,7 +46,7 @@ export function readLoadOverrides(model: string, parameters: Iterable<readonly [
   }
   const fileCount = [shared, ...versions.values()].reduce((sum, files) => sum + files.size, 0);
   if (fileCount > FILES_MAX) throw refused(model, `${fileCount} files: a load may bring ${FILES_MAX}`, "parameters");
-  if (fileCount > 0 && configJson === undefined) throw refused(model, "override files are provided without a model configuration: send the parameter config too", "config");
+  if (fileCount > 0 && configJson === undefined) throw refused(model, "failed to poll from model repository: override files are provided without a model configuration, send the parameter config too", "config");
   if (shared.size > 0 && versions.size === 0) throw refused(model, "there are files, but none of a version: name them file:<version>/<file name>", "parameters");
   const numbers = [...versions.keys()].sort((a, b) => a - b);
   // What lies beside the versions, such as labels, belongs to each of them.

@@ -7,6 +7,7 @@ import { StatusError } from "@servable/errors";
 import type { Client } from "@servable/grpc";
 import { referencesOf } from "./create-pipeline.ts";
 import type { LoadOverrides } from "./load-overrides.ts";
+import { versionPolicyOf } from "./load-policy.ts";
 import type { LoadedModel } from "./loaded-model.ts";
 import type { ModelRepository } from "./model-repository.ts";
 import { GRAPH_PARAMETER, isPipeline } from "./pipeline-config.ts";
@@ -51,26 +52,31 @@ export class RepositoryControl {
   /** @param path the pipelines that led here: one that calls itself is refused when it is loaded, not gone after for ever */
   async #load(identity: Identity, name: string, { configJson: servingConfigJson, versions }: LoadOverrides, signal: AbortSignal, path: readonly string[]): Promise<void> {
     const parent = `projects/${identity.project}`;
-    const deployment = { name: `${parent}/deployments/${name}`, model: `${parent}/models/${name}`, servingConfigJson: servingConfigJson ?? "" };
     const options = { identity, signal, timeoutMs: LOAD_MS_MAX };
     try {
-      if (versions.length > 0) await this.#publisher.publish(identity, name, versions, servingConfigJson ?? "", signal);
+      const brought = versions.length === 0 ? [] : await this.#publisher.publish(identity, name, versions, servingConfigJson ?? "", signal);
+      const versionPolicy = versionPolicyOf(servingConfigJson, brought);
+      const deployment = { name: `${parent}/deployments/${name}`, model: `${parent}/models/${name}`, servingConfigJson: servingConfigJson ?? "", ...(versionPolicy !== undefined && { versionPolicy }) };
       await this.#loadSteps(identity, name, servingConfigJson ?? "", signal, path);
       try {
         await this.#deployments.createDeployment({ parent, deploymentId: name, deployment }, options);
       } catch (error) {
         if (!(error instanceof StatusError) || error.reason !== "ALREADY_EXISTS") throw error;
         // A load with a configuration always loads anew; one without only makes sure that the model serves.
-        if (servingConfigJson !== undefined) await this.#deployments.updateDeployment({ deployment, updateMask: { paths: ["serving_config_json"] } }, options);
+        if (servingConfigJson !== undefined) await this.#deployments.updateDeployment({ deployment, updateMask: { paths: ["serving_config_json", ...(versionPolicy === undefined ? [] : ["version_policy"])] } }, options);
       }
-      for await (const { state, failureMessage } of this.#deployments.watchDeployment({ name: deployment.name }, options)) {
+      for await (const { state, failureMessage, wantedVersions } of this.#deployments.watchDeployment({ name: deployment.name }, options)) {
         if (state === Deployment_State.FAILED) throw new StatusError("MODEL_LOAD_FAILED", failureMessage);
-        if (state === Deployment_State.READY) return;
+        if (state !== Deployment_State.READY) continue;
+        // What is no longer wanted must not answer once the caller was told that the load is done.
+        const goes = (): boolean => this.#repository.of(deployment.name).some(({ isServing, spec }) => isServing && !wantedVersions.includes(BigInt(spec.version)));
+        while (goes() && !signal.aborted) await this.#repository.changed(signal);
+        return;
       }
     } catch (error) {
       const failure = StatusError.from(error);
       if (failure.code === "PERMISSION_DENIED" || failure.code === "CANCELLED" || failure.code === "DEADLINE_EXCEEDED") throw failure;
-      const detail = failure.reason === "MODEL_NOT_FOUND" ? "failed to poll from model repository" : failure.message;
+      const detail = failure.reason === "MODEL_NOT_FOUND" ? "failed to poll from model repository" : failure.reason === "MODEL_LOAD_FAILED" ? `load failed for model '${name}': ${failure.message}` : failure.message;
       throw new StatusError(failure.reason, `failed to load '${name}', ${detail}`, { code: failure.code, cause: error });
     }
   }

@@ -39,7 +39,7 @@ export function grpcInferenceService({ repository, control, sharedMemory, explai
     },
     modelMetadata({ name, version }, { identity }) {
       const { spec, target } = resolve(identity, name, version);
-      return { name: spec.name, versions: repository.of(spec.deployment).map((each) => String(each.spec.version)), platform: spec.config.platform, inputs: target.signature.inputs.map(metadataOf), outputs: target.signature.outputs.map(metadataOf) };
+      return { name: spec.name, versions: repository.of(spec.deployment).filter(({ isServing }) => isServing).map((each) => String(each.spec.version)), platform: spec.config.platform, inputs: target.signature.inputs.map(metadataOf), outputs: target.signature.outputs.map(metadataOf) };
     },
     modelConfig: ({ name, version }, { identity }) => ({ config: resolve(identity, name, version).spec.config }),
     modelStatistics({ name, version }, { identity }) {
