@@ -84,7 +84,7 @@ export async function startServer(config: InferenceConfig): Promise<InferenceSer
     },
   });
   const taskModels = createTaskModels(repository);
-  const gradients = new GradientEngines({ startEngine: startEngineProcess, intraOpThreads: config.intraOpThreads, runMsMax: config.runMsMax });
+  const gradients = new GradientEngines({ startEngine: startEngineProcess, intraOpThreads: config.intraOpThreads, runMsMax: config.runMsMax, memoryBytesMax: config.engineMemoryBytesMax });
   const explainer = createExplainer(gradients);
   observeModels(() => repository.all());
   const control = new RepositoryControl(deployments, models, repository);

@@ -56,7 +56,11 @@ async function one(engine: GradientEngine, { example, target, prediction }: Grad
   const elements = entries.reduce((sum, { input: { name } }) => sum + elementCount(tensors[name]?.shape ?? [], name), 0);
   const found = await integrateGradients(engine.graph, {
     run: async (feeds) => {
-      const { outputs } = await engine.engine.run(Object.entries(feeds).map(([name, tensor]) => ({ name, ...tensor })), [], { signal: context.signal, deadline: context.deadline });
+      const { outputs } = await engine.engine.run(Object.entries(feeds).map(([name, tensor]) => ({ name, ...tensor })), [], { signal: context.signal, deadline: context.deadline }).catch((error: unknown) => {
+        // The model itself has answered to these inputs: what fails here is the graph of gradients, or the room it needs.
+        if (error instanceof StatusError && (error.reason === "INFERENCE_FAILED" || error.reason === "ENGINE_OUT_OF_MEMORY")) throw unsupported(`the graph of gradients cannot be run: ${error.message}`);
+        throw error;
+      });
       return Object.fromEntries(outputs.map((output) => [output.name, output]));
     },
     example: tensors,

@@ -23,6 +23,8 @@ export interface GradientEnginesOptions {
   readonly startEngine: (options: EngineProcessOptions) => Promise<Engine>;
   readonly intraOpThreads: number;
   readonly runMsMax: number;
+  /** Memory of one engine; undefined = not bounded. */
+  readonly memoryBytesMax?: number | undefined;
   /** Engines at the same time. @default 2 */
   readonly enginesMax?: number;
   /** How long an engine may be idle. @default 60000 */
@@ -56,7 +58,7 @@ const RUN_BYTES = 64 * 1024 ** 2;
 
 /** Engines of gradients, opened on demand. */
 export class GradientEngines implements AsyncDisposable {
-  readonly #options: Required<GradientEnginesOptions>;
+  readonly #options: Required<Omit<GradientEnginesOptions, "memoryBytesMax">> & Pick<GradientEnginesOptions, "memoryBytesMax">;
   readonly #held = new Map<string, Held>();
   readonly #refused = new Map<string, string>();
 
@@ -134,7 +136,7 @@ export class GradientEngines implements AsyncDisposable {
       const path = join(directory, `${randomUUID()}.onnx`);
       const answer = await buildGraph({ ...spec, path });
       if (!answer.ok) throw unsupported(answer.message);
-      const engine = await this.#options.startEngine({ path, model: `gradients of ${model}`, intraOpThreads: this.#options.intraOpThreads, runMsMax: this.#options.runMsMax }).catch((error: unknown) => {
+      const engine = await this.#options.startEngine({ path, model: `gradients of ${model}`, intraOpThreads: this.#options.intraOpThreads, runMsMax: this.#options.runMsMax, memoryBytesMax: this.#options.memoryBytesMax }).catch((error: unknown) => {
         // onnxruntime knows better than the rules: what it refuses has no gradient here.
         if (error instanceof StatusError && error.reason === "MODEL_LOAD_FAILED") throw unsupported(`the graph of gradients cannot be run: ${error.message}`);
         throw error;
