@@ -58,6 +58,8 @@ export interface RegistryStore {
     /** Gives the next sequence number within the transaction, so that order of numbers is order of commits. */
     append(event: Omit<EventRecord, "sequence">): Promise<number>;
     after(project: string, sequence: number, limit: number): Promise<EventRecord[]>;
+    /** What the events after a number are about, all projects. */
+    resourcesAfter(sequence: number, limit: number): Promise<string[]>;
     newest(): Promise<number>;
     oldest(): Promise<number>;
     /** Forgets all but the newest `keep`. */

@@ -9,10 +9,10 @@
 //     or fills up costs no call.
 
 import { createHash } from "node:crypto";
-import { wantedVersions } from "./deployment-catalog.ts";
 import { place } from "./placement.ts";
 import type { DeploymentRecord, ReplicaRecord, VersionRecord, VersionStatusRecord } from "./records.ts";
 import type { RegistryStore } from "./registry-store.ts";
+import { WantedVersions } from "./wanted-versions.ts";
 
 /** The contract's VersionStatus.State. */
 export const VERSION_STATUS = { LOADING: 1, READY: 2, FAILED: 3, UNLOADING: 4, IDLE: 5 } as const;
@@ -57,14 +57,15 @@ export interface ServingState {
 }
 
 /** Reads the lists and computes the state. */
-export async function readServingState(store: RegistryStore, nowMs: number): Promise<ServingState> {
+export async function readServingState(store: RegistryStore, nowMs: number, wantedOf = new WantedVersions()): Promise<ServingState> {
   const sequence = await store.events.newest();
   const [deployments, replicas, reported, aliases] = await Promise.all([store.deployments.all(), store.replicas.live(nowMs), store.replicas.statuses(), store.aliases.all()]);
   const aliasesOf = Map.groupBy(aliases, ({ version }) => version);
   const live = new Map(replicas.map((replica) => [replica.replicaId, replica]));
   const statuses = reported.filter(({ replicaId }) => live.has(replicaId));
   const statusesOf = Map.groupBy(statuses, ({ deployment }) => deployment);
-  const entries = await Promise.all(deployments.map(async (deployment) => ({ deployment, wanted: await wantedVersions(store, deployment), statuses: statusesOf.get(deployment.name) ?? [] })));
+  const wantedLists = await wantedOf.of(store, deployments, sequence);
+  const entries = deployments.map((deployment, index) => ({ deployment, wanted: wantedLists[index] ?? [], statuses: statusesOf.get(deployment.name) ?? [] }));
   const placement = place(entries, replicas);
 
   const routes: PlannedRoute[] = [];

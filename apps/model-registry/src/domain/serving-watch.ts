@@ -2,6 +2,7 @@ import { StatusError } from "@servable/errors";
 import type { ChangeSignal } from "@servable/storage";
 import type { ReplicaRecord, VersionStatusRecord } from "./records.ts";
 import type { RegistryStore } from "./registry-store.ts";
+import { WantedVersions } from "./wanted-versions.ts";
 import { isHandedOver, readServingState, type ServingState } from "./serving-state.ts";
 
 /** How often a watcher looks although nobody called: a lease may have run out, another process may have written. */
@@ -12,6 +13,7 @@ const SHARED_MS = 250;
 /** Leases of replicas, and snapshots of the serving state for whoever follows it. */
 export class ServingWatch {
   readonly #deps: { store: RegistryStore; changes: ChangeSignal; now: () => number; leaseMs: number };
+  readonly #wanted = new WantedVersions();
   #latest: { readonly state: Promise<ServingState>; readonly changeCount: number; readonly atMs: number } | undefined;
 
   constructor(deps: { store: RegistryStore; changes: ChangeSignal; now: () => number; leaseMs: number }) {
@@ -44,7 +46,7 @@ export class ServingWatch {
     const { store, changes, now } = this.#deps;
     const latest = this.#latest;
     if (latest !== undefined && latest.changeCount === changes.count && now() - latest.atMs < SHARED_MS) return latest.state;
-    const reading = { state: readServingState(store, now()), changeCount: changes.count, atMs: now() };
+    const reading = { state: readServingState(store, now(), this.#wanted), changeCount: changes.count, atMs: now() };
     this.#latest = reading;
     // What failed is not shared: the next one asks anew.
     reading.state.catch(() => {

@@ -16,6 +16,8 @@ export function sqlEvents(db: Kysely<RegistrySchema>): RegistryStore["events"] {
       (await db.selectFrom("registry_event").selectAll().where("project", "=", project).where("sequence", ">", sequence).orderBy("sequence").limit(limit).execute()).map((row) => ({
         sequence: row.sequence, project: row.project, type: row.type, resource: row.resource, timeMs: row.time_ms, principal: row.principal, attributes: JSON.parse(row.attributes_json) as Record<string, string>,
       })),
+    resourcesAfter: async (sequence, limit) =>
+      (await db.selectFrom("registry_event").select("resource").where("sequence", ">", sequence).orderBy("sequence").limit(limit).execute()).map(({ resource }) => resource),
     newest,
     oldest: async () => (await db.selectFrom("registry_event").select((eb) => eb.fn.min("sequence").as("sequence")).executeTakeFirst())?.sequence ?? 0,
     compact: async (keep) => void (await db.deleteFrom("registry_event").where("sequence", "<=", (await newest()) - keep).execute()),
