@@ -240,6 +240,15 @@ root:
       await assert.rejects(client().modelInfer(repeat([1], [0])), (error: unknown) => error instanceof StatusError && error.code === "UNIMPLEMENTED" && error.message.startsWith("ModelInfer RPC doesn't support models with decoupled transaction policy"));
     });
 
+    it("refuse it over REST too", async () => {
+      const inputs = [{ name: "IN", datatype: "INT32", shape: [1], data: [1] }, { name: "DELAY", datatype: "UINT32", shape: [1], data: [0] }, { name: "WAIT", datatype: "UINT32", shape: [1], data: [0] }];
+
+      const answer = await platform.fetch("/v2/models/repeat_int32/infer", { method: "POST", body: JSON.stringify({ inputs }) });
+
+      assert.equal(answer.status, 501);
+      assert.match(((await answer.json()) as { error: string }).error, /^HTTP end point doesn't support models with decoupled transaction policy/);
+    });
+
     it("stop between two answers when the caller leaves", async () => {
       for await (const { inferResponse } of client().modelStreamInfer([repeat([1, 2], [0, 600_000])])) {
         assert.deepEqual(inferResponse && outputsOf(inferResponse)["OUT"], [1]);

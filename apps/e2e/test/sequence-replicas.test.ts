@@ -75,4 +75,41 @@ describe("sequences over several replicas", { timeout: 120_000 }, () => {
     for (const [index, value] of after.entries()) assert.ok(value === "lost" || value === (index < ids.length ? 4 : 2), String(value));
     channel.close();
   });
+
+  it("go on in the version where they began while a newer one takes over", async () => {
+    await using platform = await TestPlatform.create();
+    using directory = tempDir();
+    const { model, config } = accumulatorModel("oldest");
+    const file = join(directory.path, "sum.onnx");
+    writeFileSync(file, model);
+    const importVersion = () => platform.client.models.importFile({ model: "sum", file, servingConfigJson: config });
+    await importVersion();
+    await platform.client.deployments.deploy({ model: "sum" });
+    const channel = createChannel(platform.platform.grpcAddress);
+    const client = createClient(GRPCInferenceService, channel, { metadata: { authorization: `Bearer ${platform.apiKey}` } });
+    const send = async (id: bigint, start = false): Promise<readonly [version: string, sum: unknown]> => {
+      const { modelVersion, rawOutputContents } = await client.modelInfer({
+        modelName: "sum",
+        inputs: [{ name: "INPUT", datatype: "INT32", shape: [1n, 1n] }],
+        rawInputContents: [tensorOf("INT32", [1], [1]).data],
+        parameters: { sequence_id: { parameterChoice: { case: "int64Param", value: id } }, sequence_start: { parameterChoice: { case: "boolParam", value: start } } },
+      });
+      return [modelVersion, elementsOf({ datatype: "INT32", shape: [1, 1], data: rawOutputContents[0] as Uint8Array })[0]];
+    };
+
+    assert.deepEqual(await send(1n, true), ["1", 1]);
+    const switched = importVersion();
+    let sum = 1;
+    let newest = "";
+    // Every new sequence asks which version is served; the old one goes on meanwhile.
+    for (let id = 2n; newest !== "2"; id++) {
+      [newest] = await send(id, true);
+      assert.deepEqual(await send(1n), ["1", ++sum]);
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    await switched;
+
+    for (let more = 0; more < 5; more++) assert.deepEqual(await send(1n), ["1", ++sum]);
+    channel.close();
+  });
 });

@@ -77,6 +77,11 @@ export class SequenceBatcher<T> {
     return this.#table.sequenceCount;
   }
 
+  /** Whether a sequence goes on here: a request of it needs no START. */
+  has(id: string): boolean {
+    return this.#table.has(id);
+  }
+
   /** Takes a request in. @throws StatusError `SEQUENCE_NOT_STARTED`, `QUEUE_FULL` */
   submit(arrival: SequenceArrival<T>): SequenceRequest<T> {
     const nowUs = this.#deps.nowUs();

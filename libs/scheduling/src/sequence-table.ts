@@ -73,6 +73,11 @@ export class SequenceTable<T> {
     return this.#sequences.size;
   }
 
+  /** Whether a sequence goes on: a request of it needs no START. */
+  has(id: string): boolean {
+    return this.#sequences.get(id)?.isOpen === true;
+  }
+
   /** Requests that wait. */
   get queuedCount(): number {
     return this.#queuedCount;

@@ -83,6 +83,10 @@ export class DecoupledExecutor implements Executor {
     return this.#inner.sequenceCount ?? 0;
   }
 
+  holdsSequence(id: string): boolean {
+    return this.#inner.holdsSequence?.(id) === true;
+  }
+
   /** Refused: there is no telling how many answers there would be. */
   infer(): Promise<InferResult> {
     return Promise.reject(new StatusError("UNIMPLEMENTED", "ModelInfer RPC doesn't support models with decoupled transaction policy"));

@@ -88,4 +88,6 @@ export interface Executor extends AsyncDisposable {
   readonly queueLength: number;
   /** Sequences in progress, whose state would be lost with it. @default 0 */
   readonly sequenceCount?: number;
+  /** Whether a sequence goes on here, so that no other version can take its requests. */
+  holdsSequence?(id: string): boolean;
 }

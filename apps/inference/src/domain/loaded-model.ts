@@ -13,6 +13,9 @@ import { requestTargetOf, type RequestTarget } from "./request-target.ts";
  */
 export type ModelState = "LOADING" | "READY" | "IDLE" | "FAILED" | "UNLOADING";
 
+/** How often a version on its way out looks whether its sequences have ended. */
+const SEQUENCE_LOOK_MS = 50;
+
 /** What a version is, before anything is loaded. */
 export interface VersionSpec {
   /** "projects/{project}/deployments/{deployment}". */
@@ -67,10 +70,15 @@ export class LoadedModel {
     return this.state === "READY" || this.state === "IDLE" || (this.state === "LOADING" && this.wake !== undefined);
   }
 
+  /** Whether a sequence goes on here, also while the version is on its way out. */
+  holdsSequence(id: string): boolean {
+    return this.executor?.holdsSequence?.(id) === true;
+  }
+
   /** Runs a checked request. @throws StatusError `MODEL_NOT_READY` and what the executor raises */
   async infer(request: InferRequest, context: InferContext): Promise<InferResult> {
     const started = performance.now();
-    const executor = this.#begin(started) ?? (await this.#beginAwake(context));
+    const executor = this.#begin(started, request) ?? (await this.#beginAwake(context));
     try {
       const result = await executor.infer(request, context);
       this.#end({ ok: true, batchSize: request.batchSize, totalNs: nanosecondsSince(started), timings: result.timings, request, result });
@@ -84,7 +92,7 @@ export class LoadedModel {
   /** Runs a checked request of a decoupled model: any number of answers. @throws StatusError `MODEL_NOT_READY` and what the executor raises */
   async *inferStream(request: InferRequest, context: InferContext): AsyncGenerator<InferResult> {
     const started = performance.now();
-    const executor = this.#begin(started) ?? (await this.#beginAwake(context));
+    const executor = this.#begin(started, request) ?? (await this.#beginAwake(context));
     let timings: InferTimings | undefined;
     let [answerCount, answeredMs] = [0, started];
     const observeAnswer = (outcome: ResponseOutcome, own?: InferTimings): void => {
@@ -112,12 +120,17 @@ export class LoadedModel {
     }
   }
 
-  /** Takes no new requests, lets those in flight end (for at most `drainMs`), then frees the engine. */
+  /** Takes no new requests, lets those in flight and sequences in progress end (for at most `drainMs`), then frees the engine. */
   async unload(drainMs: number): Promise<void> {
     this.state = "UNLOADING";
-    if (this.#inFlight > 0) {
+    const untilMs = performance.now() + drainMs;
+    for (;;) {
+      const leftMs = untilMs - performance.now();
+      const hasSequences = (this.executor?.sequenceCount ?? 0) > 0;
+      if (leftMs <= 0 || (this.#inFlight === 0 && !hasSequences)) break;
       await new Promise<void>((resolve) => {
-        const timer = setTimeout(resolve, drainMs);
+        // An idle sequence ends without telling anybody.
+        const timer = setTimeout(resolve, hasSequences ? Math.min(leftMs, SEQUENCE_LOOK_MS) : leftMs);
         this.#idle = () => {
           clearTimeout(timer);
           resolve();
@@ -137,9 +150,10 @@ export class LoadedModel {
   }
 
   /** Holds the model and answers its executor; `undefined` when it must be woken first. */
-  #begin(nowMs: number): Executor | undefined {
+  #begin(nowMs: number, { sequence }: InferRequest): Executor | undefined {
     this.lastUsedMs = performance.timeOrigin + nowMs;
-    if (this.state !== "READY" || this.executor === undefined) return undefined;
+    const goesOn = this.state === "UNLOADING" && sequence?.start === false && this.holdsSequence(sequence.id);
+    if ((this.state !== "READY" && !goesOn) || this.executor === undefined) return undefined;
     this.#inFlight++;
     return this.executor;
   }

@@ -39,6 +39,8 @@ export class ModelRepository {
   readonly #byDeployment = new Map<string, readonly LoadedModel[]>();
   readonly #wakes = new Map<LoadedModel, Promise<void>>();
   readonly #changed = new Set<() => void>();
+  /** Versions that end what they have begun. */
+  readonly #retiring = new Set<LoadedModel>();
   #wanted: readonly Assignment[] = [];
   readonly #tasks = new Map<string, { readonly deployment: string; readonly loads: boolean; readonly done: Promise<void> }>();
   #retryTimer: NodeJS.Timeout | undefined;
@@ -76,6 +78,14 @@ export class ModelRepository {
     const serving = models.findLast(({ isServing }) => isServing) ?? models.at(-1);
     if (serving === undefined) throw unknownModel(name, "is not found");
     return serving;
+  }
+
+  /** The version that is in the middle of a sequence, which may be on its way out; else the resolved one. Only it has the sequence's state. */
+  continuing(resolved: LoadedModel, version: string, sequenceId: string): LoadedModel {
+    if (resolved.holdsSequence(sequenceId)) return resolved;
+    const { deployment, version: number } = resolved.spec;
+    const others = [...this.of(deployment), ...[...this.#retiring].filter(({ spec }) => spec.deployment === deployment)];
+    return others.find((model) => (version === "" || model.spec.version === number) && model.holdsSequence(sequenceId)) ?? resolved;
   }
 
   /** Takes a new set of assignments; answers when this replica holds what is wanted, or has failed to. */
@@ -148,7 +158,8 @@ export class ModelRepository {
 
   async #retire(model: LoadedModel): Promise<void> {
     this.#deps.residency.leave(model);
-    await model.unload(this.#deps.drainMs);
+    this.#retiring.add(model);
+    await model.unload(this.#deps.drainMs).finally(() => this.#retiring.delete(model));
     this.#deps.residency.release(model);
   }
 

@@ -79,6 +79,11 @@ export class SequenceExecutor implements Executor {
     return this.#batcher.sequenceCount;
   }
 
+  /** Whether a sequence goes on here. */
+  holdsSequence(id: string): boolean {
+    return this.#batcher.has(id);
+  }
+
   /** @throws StatusError `SEQUENCE_ID_REQUIRED`, `SEQUENCE_NOT_STARTED`, `SEQUENCE_ABORTED`, `SHAPE_MISMATCH`, `QUEUE_FULL`, `FIELD_INVALID` */
   infer(request: InferRequest, { signal }: InferContext): Promise<InferResult> {
     // Nothing is awaited before the request stands in line: requests of a stream enter in the order of these calls.

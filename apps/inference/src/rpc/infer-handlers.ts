@@ -32,10 +32,14 @@ const NOT_FINAL: InferParameters = new Map([["triton_final_response", { kind: "b
 
 /** The handlers of the two inference calls. */
 export function inferHandlers({ repository, sharedMemory, explainer }: InferHandlerDeps): Pick<RawImplementation<typeof GRPCInferenceService>, "modelInfer" | "modelStreamInfer"> {
-  const resolve = (identity: Identity | undefined, { modelName, modelVersion }: WireInferRequest): { model: LoadedModel; project: string } => {
+  const resolve = (identity: Identity | undefined, wire: WireInferRequest): { model: LoadedModel; project: string } => {
     requireRole(identity, "user");
+    const { modelName, modelVersion, parameters } = wire;
     if (modelName === "") throw new StatusError("FIELD_REQUIRED", "model_name must be specified", { metadata: { field: "model_name" } });
-    return { model: repository.resolve(identity.project, modelName, modelVersion), project: identity.project };
+    const model = repository.resolve(identity.project, modelName, modelVersion);
+    const sequenceId = sequenceIdOf(wire);
+    const goesOn = sequenceId !== undefined && parameters.get("sequence_start")?.value !== true;
+    return { model: goesOn ? repository.continuing(model, modelVersion, sequenceId) : model, project: identity.project };
   };
 
   const infer = (model: LoadedModel, request: InferRequest, context: InferContext): Promise<InferResult> =>
@@ -106,7 +110,12 @@ function inferContext({ signal, deadline, requestId }: CallContext, project: str
 }
 
 /** The lane of a request's sequence; undefined = in no order. */
-function sequenceOf({ modelName, parameters }: WireInferRequest): string | undefined {
-  const id = parameters.get("sequence_id")?.value;
-  return id === undefined || id === 0n || id === "" ? undefined : `${modelName}/${String(id)}`;
+function sequenceOf(wire: WireInferRequest): string | undefined {
+  const id = sequenceIdOf(wire);
+  return id === undefined ? undefined : `${wire.modelName}/${id}`;
+}
+
+function sequenceIdOf({ parameters }: WireInferRequest): string | undefined {
+  const id = parameters.size === 0 ? undefined : parameters.get("sequence_id")?.value;
+  return id === undefined || id === 0n || id === "" ? undefined : String(id);
 }
