@@ -130,7 +130,7 @@ export async function startServer(config: GatewayConfig, { logger = createLogger
   const broadcast = createBroadcast({ router, replicas });
   const settings = createServiceSettings(broadcast, { setTraceSampling, setLogLevels });
   const regions = createSharedMemoryRegions(broadcast, registeredRegions, sharedMemory);
-  const protocol: ProtocolParts = { server: { name: config.serverName, sharedMemory }, inference, deps, broadcast, questions: createRepositoryQuestions(router, broadcast), regions, settings };
+  const protocol: ProtocolParts = { server: { name: config.serverName, sharedMemory }, inference, deps, broadcast, questions: createRepositoryQuestions(router, inference, broadcast), regions, settings };
   const verify = verifierOf(authenticator, config.auth === "none" ? OPEN_IDENTITY : undefined);
 
   const http = stack.use(

@@ -112,7 +112,7 @@ export async function startFakeReplica(onLoad: (method: string, model: string) =
     modelMetadata: async ({ name }, context) => {
       note(context, name);
       const header = ({ name, datatype, shape }: FakeModel["inputs"][number]) => ({ name, datatype, shape: shape.map(BigInt) });
-      return { name, versions: ["1"], platform: "onnxruntime_onnx", inputs: modelOf(name).inputs.map(header), outputs: modelOf(name).outputs.map(header) };
+      return { name, versions: ["9"], platform: "onnxruntime_onnx", inputs: modelOf(name).inputs.map(header), outputs: modelOf(name).outputs.map(header) };
     },
     modelInfer: async (request, context) => {
       note(context, request.modelName);

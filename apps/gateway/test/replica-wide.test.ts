@@ -91,6 +91,11 @@ describe("a gateway over two replicas", () => {
     assert.equal(stats[0]?.inference_count, 8);
   });
 
+  it("names the versions of a model wherever they are served", async () => {
+    assert.deepEqual((await client().modelMetadata({ name: "simple" }, withKey())).versions, ["1"]);
+    assert.deepEqual(((await (await gateway.http("/v2/models/simple")).json()) as { versions: string[] }).versions, ["1"]);
+  });
+
   it("answers the index though one replica is dead", async () => {
     gateway.registry.publish({ simple: [gateway.replica.address, "127.0.0.1:1"] });
 

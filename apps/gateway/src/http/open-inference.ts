@@ -4,7 +4,6 @@ import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import {
   ModelConfigRequestSchema,
   ModelConfigResponseSchema,
-  ModelMetadataRequestSchema,
   ModelMetadataResponseSchema,
   ModelReadyRequestSchema,
   ModelReadyResponseSchema,
@@ -31,9 +30,7 @@ export function openInferenceRoutes(app: FastifyInstance, { server, router, infe
 
   for (const url of ["/v2/models/:model", "/v2/models/:model/versions/:version"]) {
     route(app, "GET", url, async (request, reply) => {
-      const { model: name, version } = referenceOf(request);
-      const bytes = toBinary(ModelMetadataRequestSchema, create(ModelMetadataRequestSchema, { name, version }));
-      return json(reply, messageToJson(ModelMetadataResponseSchema, fromBinary(ModelMetadataResponseSchema, await inference.ask("ModelMetadata", { model: name, version }, bytes, callerOfRequest(request, reply)))));
+      return json(reply, messageToJson(ModelMetadataResponseSchema, await questions.metadata(referenceOf(request), callerOfRequest(request, reply))));
     });
   }
   for (const url of ["/v2/models/stats", "/v2/models/:model/stats", "/v2/models/:model/versions/:version/stats"]) {

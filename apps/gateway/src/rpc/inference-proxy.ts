@@ -2,6 +2,7 @@ import { create, toBinary } from "@bufbuild/protobuf";
 import { requireRole } from "@servable/auth";
 import {
   GRPCInferenceService,
+  ModelMetadataResponseSchema,
   ModelReadyResponseSchema,
   ModelStreamInferResponseSchema,
   RepositoryIndexRequestSchema,
@@ -42,7 +43,7 @@ export function inferenceProxy(parts: ProtocolParts): ServiceRegistration {
       // Only a replica knows whether its engine is well.
       return ready ? ask("ModelReady")(request, context) : toBinary(ModelReadyResponseSchema, create(ModelReadyResponseSchema, { ready }));
     },
-    modelMetadata: ask("ModelMetadata"),
+    modelMetadata: async (request, context) => toBinary(ModelMetadataResponseSchema, await questions.metadata(peekModel(request), callerOf(context))),
     modelConfig: ask("ModelConfig"),
     modelStatistics: (request, context) => questions.statistics(peekModel(request), callerOf(context)),
     modelInfer: (request, context) => inference.infer(request, callerOf(context)),
