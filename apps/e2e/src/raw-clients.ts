@@ -67,7 +67,8 @@ export async function rawGrpc(session: ClientHttp2Session, path: string, headers
   const read = (trailers: Record<string, unknown>): void => {
     if (trailers["grpc-status"] === undefined) return;
     status = Number(trailers["grpc-status"]);
-    message = decodeURIComponent(String(trailers["grpc-message"] ?? ""));
+    const text = trailers["grpc-message"];
+    message = typeof text === "string" ? decodeURIComponent(text) : "";
   };
   stream.on("response", read);
   stream.on("trailers", read);

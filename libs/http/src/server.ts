@@ -11,7 +11,7 @@ import { parserFailure, refuseConnection } from "./linger.ts";
 /** Largest body taken unless told otherwise: Triton's default. */
 export const BODY_BYTES_MAX = 64 * 1024 * 1024;
 /** Bodies that may be held at once, as a multiple of the largest one. */
-const HELD_BODIES_MAX = 16;
+const HELD_BODIES_MAX = 8;
 /** How long a request may take to arrive. */
 const REQUEST_MS_MAX = 300_000;
 /** How long a caller may take no byte of an answer. */
@@ -26,7 +26,7 @@ export interface HttpServerOptions {
   readonly portVariable: string;
   /** Largest body taken, after decompression too. @default 64 MiB */
   readonly bodyBytesMax?: number;
-  /** Bytes of all bodies that are held at once, requests and answers together. @default 16 times bodyBytesMax */
+  /** Bytes of all bodies that are held at once, requests and answers together. @default 8 times bodyBytesMax */
   readonly heldBytesMax?: number;
   /** `insecure` takes requests that say two lengths at once, as some test clients do: safe only without a proxy in front. @default strict */
   readonly validation?: "strict" | "insecure" | undefined;
@@ -120,6 +120,9 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
     options.onRequestEnd?.(request, reply);
   });
   app.addHook("onSend", async (request, reply, payload) => {
+    // fastify would cut the connection of a caller who is still sending a body that was refused, and the answer would be lost
+    // in the reset. The rest of the body is read and forgotten instead.
+    if (reply.statusCode >= 400) reply.removeHeader("connection");
     if (typeof payload !== "string" && !(payload instanceof Uint8Array)) return payload;
     memory.answer(request, payload.length);
     // A caller who does not read must not keep the answer here for ever.
