@@ -30,6 +30,12 @@ const FILES: Record<string, string | Uint8Array> = {
       input_map { key: "INPUT0" value: "X" } input_map { key: "INPUT1" value: "X" } output_map { key: "OUTPUT0" value: "Y" } } }
   `,
   "a_double/1/.gitkeep": "",
+  "a_graph/config.pbtxt": `
+    max_batch_size: 8
+    input { name: "X" data_type: TYPE_INT32 dims: 16 } output { name: "Y" data_type: TYPE_INT32 dims: [ 4, 4 ] }
+    parameters { key: "servable.graph" value { string_value: "root: {model: simple, inputs: {INPUT0: X, INPUT1: X}, outputs: {OUTPUT0: Y}}" } }
+  `,
+  "a_graph/1/.gitkeep": "",
   "cold/config.pbtxt": 'backend: "onnxruntime" model_warmup { name: "recorded" batch_size: 1 inputs { key: "INPUT0" value { data_type: TYPE_FP32 dims: 4 input_data_file: "none" } } }',
   "cold/1/model.onnx": identityModel("FP32"),
   "script/config.pbtxt": 'backend: "python"',
@@ -114,13 +120,15 @@ describe("a Triton model repository", () => {
     assert.deepEqual(index.filter(({ name }) => name === "cold").map(({ state, reason }) => [state, /model_warmup\[0\]/.test(reason)]), [["UNAVAILABLE", true]]);
   });
 
-  it("runs an ensemble of its models", async () => {
-    const body = JSON.stringify({ inputs: [{ name: "X", datatype: "INT32", shape: [1, 16], data: Array(16).fill(3) }] });
+  for (const [what, model] of [["an ensemble", "a_double"], ["a typed graph", "a_graph"]] as const) {
+    it(`runs ${what} of its models`, async () => {
+      const body = JSON.stringify({ inputs: [{ name: "X", datatype: "INT32", shape: [1, 16], data: Array(16).fill(3) }] });
 
-    const { outputs } = (await (await platform.fetch("/v2/models/a_double/infer", { method: "POST", body })).json()) as { outputs: { name: string; shape: number[]; data: number[] }[] };
+      const { outputs } = (await (await platform.fetch(`/v2/models/${model}/infer`, { method: "POST", body })).json()) as { outputs: { name: string; shape: number[]; data: number[] }[] };
 
-    assert.deepEqual(outputs.map(({ name, shape, data }) => [name, shape, data[0]]), [["Y", [1, 4, 4], 6]]);
-  });
+      assert.deepEqual(outputs.map(({ name, shape, data }) => [name, shape, data[0]]), [["Y", [1, 4, 4], 6]]);
+    });
+  }
 
   it("serves by the name of a label what the label points at, also when it moves", async () => {
     const called = async (version: string) => {

@@ -22,6 +22,8 @@ const MODEL_FILE = "model.onnx";
 const ONNX_PLATFORM = "onnxruntime_onnx";
 const ONNX_BACKEND = "onnxruntime";
 const ENSEMBLE_PLATFORM = "ensemble";
+/** A typed graph, which needs no file either. */
+const GRAPH_PARAMETER = "servable.graph";
 
 /**
  * Whether a folder is a Triton repository, or one model of it. A folder counts as a model when it has numbered folders, or a
@@ -80,7 +82,7 @@ async function readConfig(folder: string, name: string): Promise<ModelConfig | u
 
 /** What runs the model, or why nothing here does. */
 async function kindOf(config: ModelConfig | undefined, folder: string, numbers: readonly number[]): Promise<{ kind: ModelKind; refusal: string }> {
-  if (config?.platform === ENSEMBLE_PLATFORM || config?.schedulingChoice.case === "ensembleScheduling") return { kind: "ensemble", refusal: "" };
+  if (config?.platform === ENSEMBLE_PLATFORM || config?.schedulingChoice.case === "ensembleScheduling" || config?.parameters[GRAPH_PARAMETER] !== undefined) return { kind: "ensemble", refusal: "" };
   const backend = config?.backend || (config?.platform === ONNX_PLATFORM ? ONNX_BACKEND : (config?.platform ?? ""));
   if (backend === ONNX_BACKEND) return { kind: "onnx", refusal: "" };
   if (backend !== "") return { kind: "unsupported", refusal: refusalOf(backend) };

@@ -65,7 +65,7 @@ export function versionPolicyOf({ model, versions }: ImportedModel): VersionPoli
   }
 }
 
-/** Models before the ensembles that call them; of a ring of ensembles any is first. */
+/** Models before the ensembles and graphs that call them; of a ring of ensembles any is first. */
 export function byDependency(models: readonly ImportedModel[]): ImportedModel[] {
   const byName = new Map(models.map((each) => [each.model.name, each]));
   const sorted = new Set<ImportedModel>();
@@ -80,7 +80,7 @@ export function byDependency(models: readonly ImportedModel[]): ImportedModel[] 
     }
     sorted.add(each);
   };
-  models.forEach(visit);
+  for (const isPipeline of [false, true]) for (const each of models) if ((each.model.kind === "ensemble") === isPipeline) visit(each);
   return [...sorted];
 }
 
