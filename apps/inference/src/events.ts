@@ -3,6 +3,7 @@ import type { EndedCall } from "@servable/grpc";
 import { once } from "@servable/telemetry";
 import type { InferTimings } from "./domain/executor.ts";
 import type { InferObservation, InferStats } from "./domain/infer-stats.ts";
+import type { MemoryBudget } from "./domain/memory-budget.ts";
 import type { LoadedModel } from "./domain/loaded-model.ts";
 
 // Triton's names, so that dashboards move over unchanged. Labels have few values: models and versions, never ids.
@@ -74,6 +75,19 @@ export function observeModels(models: () => readonly LoadedModel[]): void {
   observe("gauge", "nv_inference_pending_request_count", "Requests that wait for a batch.", ({ executor }) => executor?.queueLength ?? 0);
   meter.createObservableCounter("nv_inference_request_failure", { description: "Requests answered with an error, by reason." }).addCallback((result) => {
     for (const { spec, stats } of models()) observeFailures(result, labelsOf(spec), stats);
+  });
+}
+
+/** Offers what models share of memory when metrics are read. */
+export function observeMemory(budget: Pick<MemoryBudget, "budgetBytes" | "usedBytes" | "waitingCount" | "loadCount" | "evictionCount">, models: () => readonly LoadedModel[]): void {
+  const meter = metrics.getMeter("inference");
+  meter.createObservableGauge("servable_memory_budget_bytes", { description: "Bytes that models may take together; 0 = not limited." }).addCallback((result) => result.observe(budget.budgetBytes));
+  meter.createObservableGauge("servable_memory_used_bytes", { description: "Bytes that models take, loads in progress included." }).addCallback((result) => result.observe(budget.usedBytes));
+  meter.createObservableGauge("servable_memory_waiting_loads", { description: "Loads that wait for memory." }).addCallback((result) => result.observe(budget.waitingCount));
+  meter.createObservableCounter("servable_model_loads", { description: "Models brought into memory." }).addCallback((result) => result.observe(budget.loadCount));
+  meter.createObservableCounter("servable_model_evictions", { description: "Models sent away so that others could come." }).addCallback((result) => result.observe(budget.evictionCount));
+  meter.createObservableGauge("servable_model_memory_bytes", { description: "Bytes that a model takes in memory; 0 while it is not there." }).addCallback((result) => {
+    for (const { spec, state, footprintBytes } of models()) result.observe(state === "READY" ? footprintBytes : 0, labelsOf(spec));
   });
 }
 

@@ -21,7 +21,7 @@ import { RequestTracer } from "./domain/request-tracer.ts";
 import { Residency } from "./domain/residency.ts";
 import { SharedMemory } from "./domain/shared-memory.ts";
 import { TraceSettings } from "./domain/trace-settings.ts";
-import { observeModels, recordCall, recordEngineCrash, recordImageCrash, recordInference } from "./events.ts";
+import { observeMemory, observeModels, recordCall, recordEngineCrash, recordImageCrash, recordInference } from "./events.ts";
 import { privateBytesOf } from "./process-memory.ts";
 import { explanationService } from "./rpc/explanation-service.ts";
 import { grpcInferenceService } from "./rpc/grpc-inference-service.ts";
@@ -87,6 +87,7 @@ export async function startServer(config: InferenceConfig): Promise<InferenceSer
   const gradients = new GradientEngines({ startEngine: startEngineProcess, intraOpThreads: config.intraOpThreads, runMsMax: config.runMsMax, memoryBytesMax: config.engineMemoryBytesMax });
   const explainer = createExplainer(gradients);
   observeModels(() => repository.all());
+  observeMemory(budget, () => repository.all());
   const control = new RepositoryControl(deployments, models, repository);
   const startTimeMs = Date.now();
   let isConnected = (): boolean => false;
