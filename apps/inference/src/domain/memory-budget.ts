@@ -172,8 +172,8 @@ export class MemoryBudget {
         entry.leaving = true;
         this.#evictionCount++;
         this.#options.onEviction?.(entry.model.name, entry.bytes);
-        await entry.model.evict();
-        this.#entries.delete(entry);
+        // A process that does not end in good order is gone all the same.
+        await entry.model.evict().finally(() => this.#entries.delete(entry));
       }),
     );
   }
