@@ -452,7 +452,7 @@ async function load({ path, intraOpThreads, interOpThreads, executionProviders, 
       }
     });
   } catch (error) {
-    throw new StatusError("MODEL_LOAD_FAILED", `failed to load: ${error.message.slice(0, 500)}`);
+    throw new StatusError("MODEL_LOAD_FAILED", `failed to load: ${error.message.replaceAll(path, "the model").slice(0, 500)}`);
   }
 }
 async function run(id, { inputs, outputs: wanted, deadlineMs }, payload) {

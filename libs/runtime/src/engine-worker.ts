@@ -67,7 +67,7 @@ async function load({ path, intraOpThreads, interOpThreads, executionProviders, 
       },
     });
   } catch (error) {
-    throw new StatusError("MODEL_LOAD_FAILED", `failed to load: ${(error as Error).message.slice(0, 500)}`);
+    throw new StatusError("MODEL_LOAD_FAILED", `failed to load: ${(error as Error).message.replaceAll(path, "the model").slice(0, 500)}`);
   }
 }
 

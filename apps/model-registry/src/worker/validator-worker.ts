@@ -50,7 +50,7 @@ async function load(path: string, signature: ModelSignature): Promise<void> {
   try {
     session = await ort.InferenceSession.create(path, { intraOpNumThreads: 1, logSeverityLevel: 4 });
   } catch (error) {
-    throw new StatusError("MODEL_LOAD_FAILED", `onnxruntime cannot load the graph: ${(error as Error).message.slice(0, 500)}`);
+    throw new StatusError("MODEL_LOAD_FAILED", `onnxruntime cannot load the graph: ${(error as Error).message.replaceAll(path, "the model").slice(0, 500)}`);
   }
   const feeds = signature.inputs.map((input) => [input.name, probe(input)] as const);
   if (feeds.some(([, tensor]) => tensor === undefined)) return;
