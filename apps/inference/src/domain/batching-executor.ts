@@ -92,7 +92,9 @@ export class BatchingExecutor implements Executor {
     await Promise.all(this.#engines.map((engine) => engine[Symbol.asyncDispose]()));
   }
 
-  #submit(request: InferRequest, { signal, deadline }: InferContext): Promise<InferResult> {
+  #submit(request: InferRequest, context: InferContext): Promise<InferResult> {
+    const { deadline } = context;
+    const signal = context.cancellation ?? context.signal;
     return new Promise((resolve, reject) => {
       if (signal.aborted) {
         reject(StatusError.from(signal.reason));

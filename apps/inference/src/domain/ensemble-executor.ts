@@ -8,7 +8,7 @@ import { StatusError } from "@servable/errors";
 import type { Tensor } from "@servable/tensor";
 import { PipelineTimings, callStep, renamed, streamStep, type StepCall } from "./call-step.ts";
 import { reads, readersOf, type EnsembleStep } from "./ensemble-plan.ts";
-import type { Executor, InferContext, InferRequest, InferResult } from "./executor.ts";
+import { withSignal, type Executor, type InferContext, type InferRequest, type InferResult } from "./executor.ts";
 import { mapInOrder } from "./map-in-order.ts";
 import type { StepModel, StepReference } from "./pipeline-models.ts";
 
@@ -80,7 +80,7 @@ export class EnsembleExecutor implements Executor {
   async #runAll(steps: readonly EnsembleStep[], given: Tensors, request: InferRequest, context: InferContext, timings: PipelineTimings): Promise<Tensors> {
     const tensors = new Map<string, Tensor>(given);
     const failed = new AbortController();
-    const inner = { ...context, signal: AbortSignal.any([context.signal, failed.signal]) };
+    const inner = withSignal(context, AbortSignal.any([context.signal, failed.signal]));
     const running = new Map<EnsembleStep, Promise<void>>();
     for (const step of steps) {
       // Steps stand in an order in which the writers of a tensor come before its readers.

@@ -1,3 +1,4 @@
+import type { Cancellation } from "@servable/grpc";
 import type { NamedTensor } from "@servable/runtime";
 
 /** A parameter's value, as the protocol has it. */
@@ -33,10 +34,17 @@ export interface InferRequest {
 /** Who asks, and how long the answer is of use. */
 export interface InferContext {
   readonly signal: AbortSignal;
+  /** The same as `signal` where that is only made when somebody asks for it: what runs with every request listens here. */
+  readonly cancellation?: Cancellation | undefined;
   readonly deadline: Date | undefined;
   /** Models of this project may be called on the way (steps of an ensemble). */
   readonly project: string;
   readonly requestId: string;
+}
+
+/** The same request under another signal. */
+export function withSignal({ deadline, project, requestId }: InferContext, signal: AbortSignal): InferContext {
+  return { signal, deadline, project, requestId };
 }
 
 /** Where a request's time went, in nanoseconds. */

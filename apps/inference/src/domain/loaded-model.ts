@@ -159,11 +159,11 @@ export class LoadedModel {
   }
 
   /** The same after a load. The request holds the model meanwhile, so that what was loaded for it is there for it. */
-  async #beginAwake({ signal }: InferContext): Promise<Executor> {
+  async #beginAwake(context: InferContext): Promise<Executor> {
     if (!this.isServing || this.wake === undefined) throw this.#notReady();
     this.#inFlight++;
     try {
-      await this.wake(signal);
+      await this.wake(context.signal);
       if (this.state !== "READY" || this.executor === undefined) throw this.#notReady();
       return this.executor;
     } catch (error) {

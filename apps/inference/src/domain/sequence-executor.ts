@@ -85,11 +85,12 @@ export class SequenceExecutor implements Executor {
   }
 
   /** @throws StatusError `SEQUENCE_ID_REQUIRED`, `SEQUENCE_NOT_STARTED`, `SEQUENCE_ABORTED`, `SHAPE_MISMATCH`, `QUEUE_FULL`, `FIELD_INVALID` */
-  infer(request: InferRequest, { signal }: InferContext): Promise<InferResult> {
+  infer(request: InferRequest, context: InferContext): Promise<InferResult> {
+    const signal = context.cancellation ?? context.signal;
     // Nothing is awaited before the request stands in line: requests of a stream enter in the order of these calls.
     return new Promise((resolve, reject) => {
       const { id, start, end } = this.#placeOf(request);
-      signal.throwIfAborted();
+      if (signal.aborted) throw StatusError.from(signal.reason);
       const settle = <T>(how: (value: T) => void) => (value: T): void => {
         signal.removeEventListener("abort", onAbort);
         how(value);

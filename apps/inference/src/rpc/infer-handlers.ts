@@ -105,8 +105,17 @@ function holdRegions(memory: RequestMemory, wishes: readonly OutputWish[]): void
   for (const { region } of wishes) if (region !== undefined) memory.hold(region);
 }
 
-function inferContext({ signal, deadline, requestId }: CallContext, project: string): InferContext {
-  return { signal, deadline, project, requestId };
+function inferContext(call: CallContext, project: string): InferContext {
+  return {
+    // An AbortSignal costs more than all else here; nearly no request needs one.
+    get signal() {
+      return call.signal;
+    },
+    cancellation: call.cancellation,
+    deadline: call.deadline,
+    project,
+    requestId: call.requestId,
+  };
 }
 
 /** The lane of a request's sequence; undefined = in no order. */

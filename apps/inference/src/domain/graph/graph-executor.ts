@@ -1,7 +1,7 @@
 import { StatusError } from "@servable/errors";
 import type { Tensor } from "@servable/tensor";
 import { PipelineTimings, callStep, inPipeline, renamed } from "../call-step.ts";
-import type { Executor, InferContext, InferRequest, InferResult } from "../executor.ts";
+import { withSignal, type Executor, type InferContext, type InferRequest, type InferResult } from "../executor.ts";
 import { stepTypesOf, type StepModel, type StepReference } from "../pipeline-models.ts";
 import type { GraphWrites } from "./check-graph.ts";
 import { chooseBranch } from "./choose-branch.ts";
@@ -98,7 +98,7 @@ export class GraphExecutor implements Executor {
   /** The first failure cancels the others. */
   async #runBeside(nodes: readonly GraphNode[], given: Tensors, run: Run): Promise<Tensors> {
     const failed = new AbortController();
-    const context = { ...run.context, signal: AbortSignal.any([run.context.signal, failed.signal]) };
+    const context = withSignal(run.context, AbortSignal.any([run.context.signal, failed.signal]));
     const running = nodes.map((node) => this.#run(node, given, { ...run, context }));
     try {
       return new Map((await Promise.all(running)).flatMap((written) => [...written]));
