@@ -1,5 +1,6 @@
 // Triton's load and unload are writes of desired state that wait for the outcome: the registry decides, replicas follow.
 
+import { setTimeout as delay } from "node:timers/promises";
 import type { Identity } from "@servable/auth";
 import { Deployment_State, type DeploymentService } from "@servable/contracts/registry/v1/deployment";
 import type { ModelRegistryService } from "@servable/contracts/registry/v1/model_registry";
@@ -16,6 +17,9 @@ import { VersionPublisher } from "./version-publisher.ts";
 
 /** How long a load may take when the caller does not say. */
 const LOAD_MS_MAX = 300_000;
+/** How long a load waits for versions to go that it replaced; they drain, so it may take its time. */
+const GONE_MS_MAX = 5_000;
+const GONE_POLL_MS = 50;
 
 /** One line of the repository's index. */
 export interface IndexEntry {
@@ -68,9 +72,7 @@ export class RepositoryControl {
       for await (const { state, failureMessage, wantedVersions } of this.#deployments.watchDeployment({ name: deployment.name }, options)) {
         if (state === Deployment_State.FAILED) throw new StatusError("MODEL_LOAD_FAILED", failureMessage);
         if (state !== Deployment_State.READY) continue;
-        // What is no longer wanted must not answer once the caller was told that the load is done.
-        const goes = (): boolean => this.#repository.of(deployment.name).some(({ isServing, spec }) => isServing && !wantedVersions.includes(BigInt(spec.version)));
-        while (goes() && !signal.aborted) await this.#repository.changed(signal);
+        await this.#untilGone(deployment.name, wantedVersions, options);
         return;
       }
     } catch (error) {
@@ -97,6 +99,15 @@ export class RepositoryControl {
         const { code, message } = StatusError.from(error);
         throw new StatusError("STEP_NOT_READY", `it depends on '${step}': ${message}`, { code, cause: error });
       }
+    }
+  }
+
+  /** What is no longer wanted must not answer once the caller was told that the load is done: here or on another replica. */
+  async #untilGone(deployment: string, wanted: readonly bigint[], options: { readonly identity: Identity; readonly signal: AbortSignal }): Promise<void> {
+    for (let waitedMs = 0; waitedMs < GONE_MS_MAX; waitedMs += GONE_POLL_MS) {
+      const { readyVersions } = await this.#deployments.getDeployment({ name: deployment }, options);
+      if (readyVersions.every((version) => wanted.includes(version))) return;
+      await delay(GONE_POLL_MS, undefined, { signal: options.signal });
     }
   }
 
