@@ -28,7 +28,12 @@ export function createValidator({ timeoutMs, memoryBytesMax }: ValidatorOptions)
     // A caller who goes away has said nothing of the model: no verdict, so that it can be checked again.
     const decide = (verdict: ValidationResult): void => (signal.aborted ? reject(StatusError.from(signal.reason)) : resolve(verdict));
     child.once("message", (message) => resolve(message as ValidationResult));
-    child.once("exit", (code, killer) => decide(refused(`the process that loaded it ended (${killer ?? `code ${code}`}): it crashes onnxruntime or needs too much memory`)));
+    child.once("exit", (code, killer) => {
+      const ended = (): void => decide(refused(`the process that loaded it ended (${killer ?? `code ${code}`}): it crashes onnxruntime or needs too much memory`));
+      // The end of a process is told before what it said last: the channel closes only when all of it was read.
+      if (child.connected) child.once("disconnect", ended);
+      else ended();
+    });
     child.once("error", (error) => decide(refused(`it could not be checked: ${error.message}`)));
     return promise.finally(() => clearTimeout(timer));
   };
