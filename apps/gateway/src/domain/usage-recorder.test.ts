@@ -69,4 +69,17 @@ describe("usage recorder", () => {
     await recorder[Symbol.asyncDispose]();
     assert.equal(state.written.length, 20_000);
   });
+
+  it("leaves nothing behind that would keep the process alive, and counts a call that outlives it as lost", async () => {
+    const { state, recorder } = setUp();
+    const meter = recorder.begin("ModelStreamInfer", CALLER);
+    await recorder[Symbol.asyncDispose]();
+    state.failing = true;
+    const timersBefore = process.getActiveResourcesInfo().filter((name) => name === "Timeout").length;
+
+    meter.end(MODEL);
+
+    assert.equal(state.lost, 1);
+    assert.equal(process.getActiveResourcesInfo().filter((name) => name === "Timeout").length, timersBefore);
+  });
 });

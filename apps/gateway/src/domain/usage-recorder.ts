@@ -59,8 +59,10 @@ export function createUsageRecorder({ store, now, uniqueId, onLost, onWriteFaile
   let writing: Promise<void> = Promise.resolve();
   let failures = 0;
   let timer: NodeJS.Timeout | undefined;
+  let isClosed = false;
 
   const schedule = (waitMs: number): void => {
+    if (isClosed) return;
     timer ??= setTimeout(() => {
       timer = undefined;
       void flush();
@@ -87,7 +89,8 @@ export function createUsageRecorder({ store, now, uniqueId, onLost, onWriteFaile
   const flush = (): Promise<void> => (writing = writing.then(write));
 
   const record = (entry: UsageRecord): void => {
-    if (queue.length >= QUEUE_MAX) return onLost(1);
+    // A call that outlives the recorder has nowhere to be written: the store is closed by then.
+    if (isClosed || queue.length >= QUEUE_MAX) return onLost(1);
     queue.push(entry);
     if (queue.length >= BATCH_MAX && failures === 0) void flush();
     else schedule(FLUSH_MS);
@@ -147,6 +150,7 @@ export function createUsageRecorder({ store, now, uniqueId, onLost, onWriteFaile
         await flush();
         if (queue.length > 0) await delay(FLUSH_MS / 5);
       }
+      isClosed = true;
       clearTimeout(timer);
       if (queue.length > 0) onLost(queue.length);
     },
