@@ -3,7 +3,7 @@ import { StatusError } from "@servable/errors";
 import { readEnv, type Env } from "@servable/config";
 import type { ResourceLimit } from "@servable/scheduling";
 import { openDataDir, readOrCreateSecret } from "@servable/storage/files";
-import type { TraceSettingValues } from "./domain/trace-settings.ts";
+import type { TraceSettingValues } from "./domain/tracing/trace-settings.ts";
 import { defaultMemoryBudgetBytes } from "./memory-limit.ts";
 
 /** Settings of an inference replica. */

@@ -1,10 +1,10 @@
 import { metrics, trace, type Attributes, type ObservableResult } from "@opentelemetry/api";
 import type { EndedCall } from "@servable/grpc";
 import { once } from "@servable/telemetry";
-import type { InferTimings } from "./domain/executor.ts";
-import type { InferObservation, InferStats } from "./domain/infer-stats.ts";
-import type { MemoryBudget } from "./domain/memory-budget.ts";
-import type { LoadedModel } from "./domain/loaded-model.ts";
+import type { InferTimings } from "./domain/executors/executor.ts";
+import type { InferObservation, InferStats } from "./domain/requests/infer-stats.ts";
+import type { MemoryBudget } from "./domain/repository/memory-budget.ts";
+import type { LoadedModel } from "./domain/repository/loaded-model.ts";
 
 // Triton's names, so that dashboards move over unchanged. Labels have few values: models and versions, never ids.
 // Counters are read from the models' own statistics when somebody asks; only histograms cost something at each request.

@@ -1,8 +1,8 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { StatusError } from "@servable/errors";
-import type { LoadedModel } from "./domain/loaded-model.ts";
-import type { ModelRepository } from "./domain/model-repository.ts";
+import type { LoadedModel } from "./domain/repository/loaded-model.ts";
+import type { ModelRepository } from "./domain/repository/model-repository.ts";
 import type { TaskDeps, TaskModel } from "./domain/tasks/task-model.ts";
 
 /** Finds loaded versions as tasks see them; the same version is the same object as long as it is loaded. */

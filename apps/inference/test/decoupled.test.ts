@@ -3,9 +3,10 @@ import { describe, it } from "node:test";
 import { StatusError } from "@servable/errors";
 import type { NamedTensor } from "@servable/runtime";
 import { tensorOf } from "@servable/tensor";
-import { DECOUPLED_PARAMETER, DecoupledExecutor, readDecoupledSettings, type DecoupledSettings } from "../src/domain/decoupled-executor.ts";
-import type { Executor, InferRequest } from "../src/domain/executor.ts";
-import { modelConfigOf, type Signature } from "../src/domain/model-config.ts";
+import { DECOUPLED_PARAMETER, DecoupledExecutor, readDecoupledSettings, type DecoupledSettings } from "../src/domain/executors/decoupled-executor.ts";
+import type { Executor, InferRequest } from "../src/domain/executors/executor.ts";
+import { modelConfigOf } from "../src/domain/config/model-config.ts";
+import type { Signature } from "../src/domain/config/signature.ts";
 import { contextOf, namedTensor, requestOf, valuesOf } from "./support/fake-step-model.ts";
 
 /** One run that gives these outputs. */

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { StatusError } from "@servable/errors";
-import { EnsembleExecutor } from "../src/domain/ensemble-executor.ts";
-import { planEnsemble } from "../src/domain/ensemble-plan.ts";
-import { modelConfigOf } from "../src/domain/model-config.ts";
-import { awaitStepModels, type StepModel } from "../src/domain/pipeline-models.ts";
+import { EnsembleExecutor } from "../src/domain/executors/ensemble-executor.ts";
+import { planEnsemble } from "../src/domain/executors/ensemble-plan.ts";
+import { modelConfigOf } from "../src/domain/config/model-config.ts";
+import { awaitStepModels, type StepModel } from "../src/domain/executors/pipeline-models.ts";
 import { contextOf, fakeStepModel, modelsOf, namedTensor, requestOf, valuesOf, type FakeModel, type Type } from "./support/fake-step-model.ts";
 
 const VECTOR: Type = ["INT32", [-1]];

@@ -2,11 +2,11 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { StatusError } from "@servable/errors";
 import { seededRandom } from "@servable/scheduling";
-import { checkGraph } from "../src/domain/graph/check-graph.ts";
-import { GraphExecutor } from "../src/domain/graph/graph-executor.ts";
-import type { GraphSteps } from "../src/domain/graph/graph-steps.ts";
-import { parseGraph } from "../src/domain/graph/parse-graph.ts";
-import type { InferRequest } from "../src/domain/executor.ts";
+import { checkGraph } from "../src/domain/executors/graph/check-graph.ts";
+import { GraphExecutor } from "../src/domain/executors/graph/graph-executor.ts";
+import type { GraphSteps } from "../src/domain/executors/graph/graph-steps.ts";
+import { parseGraph } from "../src/domain/executors/graph/parse-graph.ts";
+import type { InferRequest } from "../src/domain/executors/executor.ts";
 import { contextOf, fakeStepModel, modelsOf, namedTensor, requestOf, valuesOf, type FakeModel, type Type } from "./support/fake-step-model.ts";
 
 const VECTOR: Type = ["INT32", [-1]];

@@ -7,10 +7,10 @@ import { ELEMENT_TYPES, Graph, add, buildModel, cast, identity, mul, readModel, 
 import { startEngineProcess, type Engine } from "@servable/runtime";
 import { tensorOf } from "@servable/tensor";
 import { accumulatorModel, simpleDynaSequenceModel, simpleSequenceModel, tempDir, type ModelFixture } from "@servable/testing";
-import type { InferRequest, SequencePlace } from "../src/domain/executor.ts";
-import { clientSignatureOf, modelConfigOf } from "../src/domain/model-config.ts";
-import { SequenceExecutor } from "../src/domain/sequence-executor.ts";
-import { readSequenceSettings } from "../src/domain/sequence-settings.ts";
+import type { InferRequest, SequencePlace } from "../src/domain/executors/executor.ts";
+import { clientSignatureOf, modelConfigOf } from "../src/domain/config/model-config.ts";
+import { SequenceExecutor } from "../src/domain/executors/sequence-executor.ts";
+import { readSequenceSettings } from "../src/domain/config/sequence-settings.ts";
 import { contextOf, requestOf, valuesOf } from "./support/fake-step-model.ts";
 
 const directory = tempDir();

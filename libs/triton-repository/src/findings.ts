@@ -6,12 +6,7 @@ import type { DescField, DescMessage } from "@bufbuild/protobuf";
 import { reflect, type ReflectMessage } from "@bufbuild/protobuf/reflect";
 import { ModelConfigSchema, type ModelConfig } from "@servable/contracts/open-inference/model_config";
 import { SETTING_RULES, parameterRule, type SettingRule } from "./setting-rules.ts";
-
-/**
- * What becomes of a setting: "honoured" as Triton does; "adapted" = the same end by other means; "ignored" = without it the
- * model gives the same answers; "not honoured" = it does less than was asked.
- */
-export type Verdict = "honoured" | "adapted" | "ignored" | "not honoured";
+import type { Verdict } from "./verdict.ts";
 
 /** What becomes of one setting or file. */
 export interface Finding {

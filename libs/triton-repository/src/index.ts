@@ -1,4 +1,5 @@
-export { findingsOf, type Finding, type Verdict } from "./findings.ts";
+export { findingsOf, type Finding } from "./findings.ts";
+export { type Verdict } from "./verdict.ts";
 export { isTritonRepository, readTritonRepository } from "./read-repository.ts";
 export { servingConfigOf } from "./serving-config.ts";
 export { parseTextProto, type ParseTextProtoOptions } from "./text-proto/parse-text-proto.ts";

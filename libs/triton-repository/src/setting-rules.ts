@@ -1,5 +1,5 @@
 import { ModelInstanceGroup_Kind } from "@servable/contracts/open-inference/model_config";
-import type { Verdict } from "./findings.ts";
+import type { Verdict } from "./verdict.ts";
 
 /** What becomes of a setting: always the same, or by its value. */
 export type SettingRule = Outcome | ((value: unknown) => Outcome);

@@ -10,10 +10,10 @@ import type { Tensor } from "@servable/tensor";
 import { explainOptionsOf, type ExplainMethod, type ExplainOptions } from "../domain/explain/explain-options.ts";
 import { subjectOfImage, subjectOfText, type ExplainSubject } from "../domain/explain/explain-subject.ts";
 import type { Explainer, ModelExplanation } from "../domain/explain/explainer.ts";
-import type { InferRequest } from "../domain/executor.ts";
-import { checkInferRequest } from "../domain/infer-request.ts";
-import type { LoadedModel } from "../domain/loaded-model.ts";
-import type { ModelRepository } from "../domain/model-repository.ts";
+import type { InferRequest } from "../domain/executors/executor.ts";
+import { checkInferRequest } from "../domain/requests/infer-request.ts";
+import type { LoadedModel } from "../domain/repository/loaded-model.ts";
+import type { ModelRepository } from "../domain/repository/model-repository.ts";
 import type { TaskDeps } from "../domain/tasks/task-model.ts";
 
 /** What explanations stand on. */

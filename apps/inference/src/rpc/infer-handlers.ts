@@ -7,15 +7,15 @@ import { ModelInferResponseSchema, ModelStreamInferResponseSchema, type GRPCInfe
 import { StatusError } from "@servable/errors";
 import type { CallContext, RawImplementation } from "@servable/grpc";
 import { decodeInferRequest, encodeInferResponse, encodeStreamInferResponse, type InferParameters, type WireInferRequest } from "@servable/open-inference";
-import type { InferContext, InferRequest, InferResult } from "../domain/executor.ts";
+import type { InferContext, InferRequest, InferResult } from "../domain/executors/executor.ts";
 import { inferWithExplanation, withoutAttributionOutputs } from "../domain/explain/explain-infer.ts";
 import { asksForExplanation } from "../domain/explain/explain-options.ts";
 import type { Explainer } from "../domain/explain/explainer.ts";
-import { checkInferRequest, type OutputWish } from "../domain/infer-request.ts";
-import { answerOf } from "../domain/infer-response.ts";
-import type { LoadedModel } from "../domain/loaded-model.ts";
-import type { ModelRepository } from "../domain/model-repository.ts";
-import type { RequestMemory, SharedMemory } from "../domain/shared-memory.ts";
+import { checkInferRequest, type OutputWish } from "../domain/requests/infer-request.ts";
+import { answerOf } from "../domain/requests/infer-response.ts";
+import type { LoadedModel } from "../domain/repository/loaded-model.ts";
+import type { ModelRepository } from "../domain/repository/model-repository.ts";
+import type { RequestMemory, SharedMemory } from "../domain/requests/shared-memory.ts";
 import { concurrently } from "./concurrently.ts";
 
 /** What the handlers stand on. */

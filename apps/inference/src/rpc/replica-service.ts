@@ -5,9 +5,9 @@ import { ReplicaService, type LoadedModelSchema, type ReplicaStatusSchema } from
 import { implement, type ServiceRegistration } from "@servable/grpc";
 import type { RateLimiter } from "@servable/scheduling";
 import { ownMetricsText } from "@servable/telemetry";
-import type { LoadedModel } from "../domain/loaded-model.ts";
-import type { ModelRepository } from "../domain/model-repository.ts";
-import type { Residency } from "../domain/residency.ts";
+import type { LoadedModel } from "../domain/repository/loaded-model.ts";
+import type { ModelRepository } from "../domain/repository/model-repository.ts";
+import type { Residency } from "../domain/repository/residency.ts";
 
 /** What the service tells of. */
 export interface ReplicaServiceDeps {

@@ -3,9 +3,9 @@ import type { GRPCInferenceService } from "@servable/contracts/open-inference/gr
 import { StatusError } from "@servable/errors";
 import type { ServiceImplementation } from "@servable/grpc";
 import { currentLogLevels, setLogLevels, setTraceSampling } from "@servable/telemetry";
-import { changeLogSettings, type LogSettingValues } from "../domain/log-settings.ts";
-import type { ModelRepository } from "../domain/model-repository.ts";
-import type { TraceSettings } from "../domain/trace-settings.ts";
+import { changeLogSettings, type LogSettingValues } from "../domain/tracing/log-settings.ts";
+import type { ModelRepository } from "../domain/repository/model-repository.ts";
+import type { TraceSettings } from "../domain/tracing/trace-settings.ts";
 
 type Handlers = Pick<ServiceImplementation<typeof GRPCInferenceService>, "traceSetting" | "logSettings">;
 

@@ -2,7 +2,7 @@ import { requireRole } from "@servable/auth";
 import type { GRPCInferenceService } from "@servable/contracts/open-inference/grpc_service";
 import { StatusError } from "@servable/errors";
 import type { ServiceImplementation } from "@servable/grpc";
-import type { SharedMemory } from "../domain/shared-memory.ts";
+import type { SharedMemory } from "../domain/requests/shared-memory.ts";
 
 type Handlers = Pick<
   ServiceImplementation<typeof GRPCInferenceService>,

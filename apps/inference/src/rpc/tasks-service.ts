@@ -2,7 +2,7 @@ import { requireRole } from "@servable/auth";
 import { TasksService } from "@servable/contracts/inference/v1/tasks";
 import { StatusError } from "@servable/errors";
 import { implement, type CallContext, type ServiceRegistration } from "@servable/grpc";
-import type { InferContext } from "../domain/executor.ts";
+import type { InferContext } from "../domain/executors/executor.ts";
 import type { TaskDeps, TaskModel } from "../domain/tasks/task-model.ts";
 import type { Tasks } from "../domain/tasks/tasks.ts";
 

@@ -1,11 +1,12 @@
 import { StatusError } from "@servable/errors";
 import type { NamedTensor } from "@servable/runtime";
 import { elementsOf, tensorOf, type Datatype } from "@servable/tensor";
-import type { InferContext, InferRequest, InferResult } from "../../src/domain/executor.ts";
-import type { ModelState } from "../../src/domain/loaded-model.ts";
-import { modelConfigOf, type Signature } from "../../src/domain/model-config.ts";
-import type { PipelineModels, StepModel } from "../../src/domain/pipeline-models.ts";
-import { requestTargetOf } from "../../src/domain/request-target.ts";
+import type { InferContext, InferRequest, InferResult } from "../../src/domain/executors/executor.ts";
+import type { ModelState } from "../../src/domain/repository/loaded-model.ts";
+import { modelConfigOf } from "../../src/domain/config/model-config.ts";
+import type { Signature } from "../../src/domain/config/signature.ts";
+import type { PipelineModels, StepModel } from "../../src/domain/executors/pipeline-models.ts";
+import { requestTargetOf } from "../../src/domain/requests/request-target.ts";
 
 /** A tensor's type: datatype and shape. */
 export type Type = readonly [Datatype, readonly number[]];

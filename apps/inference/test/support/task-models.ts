@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { readModel, signatureOf } from "@servable/onnx";
 import { startEngineProcess, type Engine } from "@servable/runtime";
-import type { InferContext } from "../../src/domain/executor.ts";
+import type { InferContext } from "../../src/domain/executors/executor.ts";
 import type { TaskModel } from "../../src/domain/tasks/task-model.ts";
 
 /** Engines by the file they run: models that differ in their manifest only share one. */

@@ -2,8 +2,8 @@ import { baselineOf, completenessError, featuresOf, maskedTensor, occlude, shapl
 import { StatusError } from "@servable/errors";
 import type { NamedTensor } from "@servable/runtime";
 import { isFloat, type Tensor } from "@servable/tensor";
-import type { InferContext, InferRequest } from "../executor.ts";
-import type { LoadedModel } from "../loaded-model.ts";
+import type { InferContext, InferRequest } from "../executors/executor.ts";
+import type { LoadedModel } from "../repository/loaded-model.ts";
 import { batchOf, scoresOf } from "./examples.ts";
 import type { SteppedExplanation } from "./by-gradients.ts";
 import type { ExplainOptions } from "./explain-options.ts";

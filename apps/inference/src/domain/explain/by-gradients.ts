@@ -2,7 +2,7 @@ import { StatusError } from "@servable/errors";
 import { baselineOf, integrateGradients, type Explanation } from "@servable/explain";
 import type { NamedTensor } from "@servable/runtime";
 import { elementCount, type Tensor } from "@servable/tensor";
-import type { InferContext } from "../executor.ts";
+import type { InferContext } from "../executors/executor.ts";
 import type { ExplainOptions } from "./explain-options.ts";
 import { pointsFor, unsupported, type GradientEngine, type GradientEngines, type GradientGraphSpec } from "./gradient-engines.ts";
 

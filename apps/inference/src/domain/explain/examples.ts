@@ -1,8 +1,8 @@
 import { StatusError } from "@servable/errors";
 import type { NamedTensor } from "@servable/runtime";
 import { decodeBytesElements, elementCount, encodeBytesElements, isFloat, typedArrayOf, type Tensor } from "@servable/tensor";
-import type { InferRequest } from "../executor.ts";
-import type { RequestTarget } from "../request-target.ts";
+import type { InferRequest } from "../executors/executor.ts";
+import type { RequestTarget } from "../requests/request-target.ts";
 
 /** A request taken apart. */
 export interface Examples {

@@ -1,7 +1,7 @@
 import type { WireInferRequest } from "@servable/open-inference";
 import type { NamedTensor } from "@servable/runtime";
-import type { InferContext, InferRequest, InferResult, ParameterValue } from "../executor.ts";
-import type { LoadedModel } from "../loaded-model.ts";
+import type { InferContext, InferRequest, InferResult, ParameterValue } from "../executors/executor.ts";
+import type { LoadedModel } from "../repository/loaded-model.ts";
 import { asksForExplanation, explainOptionsOfParameters } from "./explain-options.ts";
 import type { Explainer, ModelExplanation } from "./explainer.ts";
 

@@ -1,7 +1,7 @@
 import { StatusError } from "@servable/errors";
 import { BASELINES, type Baseline } from "@servable/explain";
 import type { Tensor } from "@servable/tensor";
-import type { ParameterValue } from "../executor.ts";
+import type { ParameterValue } from "../executors/executor.ts";
 
 /** How attributions are computed; the words of the infer parameter `explain`. */
 export const EXPLAIN_METHODS = ["auto", "ig", "occlusion", "shapley"] as const;

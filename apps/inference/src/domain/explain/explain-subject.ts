@@ -6,7 +6,7 @@ import type { ImageDecoder, ImageSpec, Picture } from "@servable/images";
 import type { NamedTensor } from "@servable/runtime";
 import { elementCount, tensorOf, typedArrayOf, type Tensor } from "@servable/tensor";
 import type { EncodedText } from "@servable/tokenizers";
-import type { InferRequest } from "../executor.ts";
+import type { InferRequest } from "../executors/executor.ts";
 import { batchless } from "../tasks/batchless.ts";
 import { pickTensor } from "../tasks/run-model.ts";
 import { tokensMaxOf } from "../tasks/run-texts.ts";

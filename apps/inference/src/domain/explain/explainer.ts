@@ -1,8 +1,8 @@
 import { StatusError } from "@servable/errors";
 import { isFloat } from "@servable/tensor";
-import type { InferContext, InferRequest } from "../executor.ts";
-import type { LoadedModel } from "../loaded-model.ts";
-import { isPipeline } from "../pipeline-config.ts";
+import type { InferContext, InferRequest } from "../executors/executor.ts";
+import type { LoadedModel } from "../repository/loaded-model.ts";
+import { isPipeline } from "../config/pipeline-config.ts";
 import { explainByCoalitions } from "./by-coalitions.ts";
 import { explainByGradients, type SteppedExplanation } from "./by-gradients.ts";
 import { examplesOf, largestOf, scoresOf, type Examples } from "./examples.ts";

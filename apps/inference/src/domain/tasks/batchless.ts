@@ -1,5 +1,5 @@
 import type { NamedTensor } from "@servable/runtime";
-import type { TensorSpec } from "../model-config.ts";
+import type { TensorSpec } from "../config/signature.ts";
 
 /** A tensor of one element, without its batch dimension where the graph has none. */
 export function batchless(tensor: NamedTensor, { shape }: TensorSpec): NamedTensor {

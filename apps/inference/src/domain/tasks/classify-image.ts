@@ -1,4 +1,4 @@
-import type { InferContext } from "../executor.ts";
+import type { InferContext } from "../executors/executor.ts";
 import { batchless } from "./batchless.ts";
 import { topKOf } from "./request-fields.ts";
 import { numbersOf, pickTensor, runModel } from "./run-model.ts";

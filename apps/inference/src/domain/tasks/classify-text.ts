@@ -1,4 +1,4 @@
-import type { InferContext } from "../executor.ts";
+import type { InferContext } from "../executors/executor.ts";
 import { checkTextCount, topKOf } from "./request-fields.ts";
 import { numbersOf, pickTensor } from "./run-model.ts";
 import { runTexts, tokensMaxOf } from "./run-texts.ts";

@@ -1,7 +1,7 @@
 import { StatusError } from "@servable/errors";
 import type { EmbeddingSection } from "@servable/preprocessing";
 import type { Tokenizer } from "@servable/tokenizers";
-import type { InferContext } from "../executor.ts";
+import type { InferContext } from "../executors/executor.ts";
 import { checkTextCount } from "./request-fields.ts";
 import { numbersOf, pickTensor } from "./run-model.ts";
 import { runTexts, tokensMaxOf, type TextGroup, type TokenizedText } from "./run-texts.ts";

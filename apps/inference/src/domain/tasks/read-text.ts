@@ -5,7 +5,7 @@
 import { StatusError } from "@servable/errors";
 import type { CutLine, ImageDecoder, LineSpec, Picture, Point, Quad } from "@servable/images";
 import type { LineSection, OrientationSection, PageSection } from "@servable/preprocessing";
-import type { InferContext } from "../executor.ts";
+import type { InferContext } from "../executors/executor.ts";
 import { ctcDecode, type DecodedLine } from "./ctc-decode.ts";
 import { batchMax, eachOf, numbersOf, pickTensor, runModel } from "./run-model.ts";
 import { taskFilesOf } from "./task-files.ts";

@@ -1,8 +1,8 @@
 import { StatusError } from "@servable/errors";
 import type { NamedTensor } from "@servable/runtime";
 import { typedArrayOf, type Tensor } from "@servable/tensor";
-import type { InferContext } from "../executor.ts";
-import type { TensorSpec } from "../model-config.ts";
+import type { InferContext } from "../executors/executor.ts";
+import type { TensorSpec } from "../config/signature.ts";
 import type { TaskModel } from "./task-model.ts";
 
 /** Runs a model once, as any caller's request would be run. */

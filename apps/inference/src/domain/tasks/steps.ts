@@ -8,7 +8,7 @@ import type { ClassificationSection, ImageSection } from "@servable/preprocessin
 import type { NamedTensor } from "@servable/runtime";
 import type { Datatype, Tensor } from "@servable/tensor";
 import type { EncodedText, Tokenizer } from "@servable/tokenizers";
-import type { TensorSpec } from "../model-config.ts";
+import type { TensorSpec } from "../config/signature.ts";
 
 /** Texts that are tokenised before other work of the service has its turn. */
 const TEXTS_AT_ONCE = 32;

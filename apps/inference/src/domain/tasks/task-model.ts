@@ -1,6 +1,6 @@
 import type { ImageDecoder } from "@servable/images";
-import type { InferContext, InferRequest, InferResult } from "../executor.ts";
-import type { Signature } from "../model-config.ts";
+import type { InferContext, InferRequest, InferResult } from "../executors/executor.ts";
+import type { Signature } from "../config/signature.ts";
 
 /** What a task needs of a loaded version. The same version is the same object, so that what was read of it may be kept. */
 export interface TaskModel {

@@ -1,4 +1,4 @@
-import type { InferContext } from "../executor.ts";
+import type { InferContext } from "../executors/executor.ts";
 import type { TextLabels } from "./classify-text.ts";
 import type { Speech } from "./detect-speech.ts";
 import type { Embedding, TextsToEmbed } from "./embed-text.ts";
