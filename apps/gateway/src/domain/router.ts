@@ -14,6 +14,8 @@ const RECONNECT_MS_MIN = 100;
 const RECONNECT_MS_MAX = 5_000;
 /** How long a call waits for the first table. */
 const FIRST_TABLE_MS = 5_000;
+/** How long a call that needs any replica waits for the first one. */
+const FIRST_REPLICA_MS = 3_000;
 /** A model that was deployed a moment ago may be in the next snapshot: unknown ones get so long. */
 const UNKNOWN_MODEL_GRACE_MS = 150;
 
@@ -128,6 +130,8 @@ export function createRouter({ watch, onTable, onDisconnect, random }: RouterOpt
     list: (project) => [...(table?.routes.values() ?? [])].flat().filter((route) => route.project === project),
     async replicas(signal) {
       await first(signal);
+      // Right after a start the table may come before the first replica has reported.
+      await until(() => (table?.replicas.length ?? 0) > 0, FIRST_REPLICA_MS, signal);
       const addresses = table?.replicas ?? [];
       if (addresses.length === 0) throw new StatusError("REPLICA_UNAVAILABLE", "no inference replica is connected: start the inference service, or try again shortly");
       return addresses;
