@@ -202,6 +202,17 @@ describe("dynamic batcher", () => {
     assert.ok(batcher.batchSizeLimit >= 1 && batcher.batchSizeLimit <= 10, `limit ${batcher.batchSizeLimit}`);
   });
 
+  it("stops to batch where batches gain nothing, and still looks now and then", async () => {
+    const { submit, advance, batches } = harness({ maxBatchSize: 8 }, (elements) => 1_000 * elements);
+    for (let round = 0; round < 60; round++) {
+      for (let index = 0; index < (round % 2 === 0 ? 8 : 1); index++) submit("x");
+      await advance(1_000_000);
+    }
+
+    const late = batches.slice(-100).map(({ payloads }) => payloads.length);
+    assert.ok(late.filter((size) => size === 1).length >= 98, late.join(" "));
+  });
+
   it("refuses all that waits when it is closed", async () => {
     const { batcher, submit, advance, refused } = harness({ maxBatchSize: 1 });
     for (const name of "abc") submit(name);

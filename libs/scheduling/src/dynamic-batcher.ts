@@ -41,6 +41,8 @@ export interface DynamicBatcherDeps<T> {
   readonly isUp: (instance: number) => boolean;
 }
 
+/** One batch of so many is not kept small because larger ones did not pay. */
+const PROBE_EVERY = 128;
 /** Runs per curve before its predictions refuse anybody. */
 const TRUSTED_OBSERVATIONS = 20;
 
@@ -55,6 +57,7 @@ export class DynamicBatcher<T> {
   readonly #atInstance: number[];
   readonly #busyUntilUs: number[];
   #maxBatchSize: number;
+  #batchCount = 1;
   #cancelPump: (() => void) | undefined;
   #pumpAtUs = Number.POSITIVE_INFINITY;
 
@@ -78,9 +81,13 @@ export class DynamicBatcher<T> {
     return this.#curve;
   }
 
-  /** The largest batch that is formed now: the limit, or less for the sake of the latency goal. */
+  /** The largest batch that is formed now: the limit, less for the sake of the latency goal, or where larger ones do not pay. */
   get batchSizeLimit(): number {
-    return this.#goal === undefined ? this.#maxBatchSize : this.#curve.largestWithin(this.#goal.runBudgetUs, this.#maxBatchSize);
+    const limit = this.#goal === undefined ? this.#maxBatchSize : this.#curve.largestWithin(this.#goal.runBudgetUs, this.#maxBatchSize);
+    // Who asks for sizes or waits for company gets it, whether it pays or not.
+    if (this.#options.preferredBatchSizes.length > 0 || this.#options.maxQueueDelayUs > 0) return limit;
+    // Now and then as large as may be: what does not pay today may pay tomorrow.
+    return this.#batchCount % PROBE_EVERY === 0 ? limit : this.#curve.efficientSize(limit);
   }
 
   /** From now on batches have one request: the model turned out not to batch. */
@@ -196,6 +203,7 @@ export class DynamicBatcher<T> {
 
   #dispatch(batch: readonly QueuedRequest<T>[], instance: number, nowUs: number): void {
     const elements = batch.reduce((sum, { size }) => sum + size, 0);
+    this.#batchCount++;
     this.#atInstance[instance] = (this.#atInstance[instance] ?? 0) + 1;
     this.#busyUntilUs[instance] = Math.max(nowUs, this.#busyUntilUs[instance] ?? 0) + this.#curve.predictUs(elements);
     void this.#deps.run(batch, instance).then((done) => {

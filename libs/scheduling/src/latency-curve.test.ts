@@ -34,6 +34,21 @@ describe("latency curve", () => {
     assert.ok(curve.predictUs(4) > 290);
   });
 
+  it("finds the smallest batch that is as good as the best: one where company gains nothing, all where it gains much", () => {
+    const learned = (us: (size: number) => number): LatencyCurve => {
+      const curve = new LatencyCurve();
+      for (let run = 0; run < 20; run++) for (const size of [1, 31, 32]) curve.observe(size, us(size));
+      return curve;
+    };
+
+    assert.equal(learned((size) => 7_000 * size).efficientSize(32), 1);
+    assert.equal(learned((size) => 7_000 * size ** 1.1).efficientSize(32), 1);
+    assert.ok(learned((size) => 20 + size).efficientSize(32) >= 28);
+    const encoder = learned((size) => 1_300 + 7_400 * size).efficientSize(32);
+    assert.ok(encoder > 2 && encoder < 10, `${encoder}`);
+    assert.equal(new LatencyCurve().efficientSize(32), 32);
+  });
+
   it("never falls with the size", () => {
     fc.assert(
       fc.property(fc.array(fc.tuple(fc.integer({ min: 1, max: 64 }), fc.integer({ min: 1, max: 10_000 })), { maxLength: 40 }), (observations) => {

@@ -2,14 +2,21 @@
 // that were not seen lie on the line through their seen neighbours, beyond the largest on the line a + b·n that fits all of
 // them. A profile taken once at load would be cheaper and wrong on a machine whose neighbours come and go.
 
-/** Weight of a new observation; about the last twenty count. */
-const WEIGHT = 0.1;
+/** Weight of a new observation, once there are some; about the last twenty count. */
+const WEIGHT_MIN = 0.1;
+/** Runs of a size before it speaks for or against larger batches: the first ones pay for memory. */
+const COUNT_TRUSTED = 3;
+/** A smaller batch that costs this much more for an element is as good. */
+const EFFICIENT_RATIO = 1.03;
+/** Runs between two looks at which size is efficient. */
+const LOOK_EVERY = 16;
 
 /** Learns batch size → run time. */
 export class LatencyCurve {
-  readonly #meansUs = new Map<number, number>();
+  readonly #meansUs = new Map<number, { us: number; count: number }>();
   #observationCount = 0;
   #points: readonly Point[] | undefined;
+  #efficient = { size: 0, forMax: -1, atCount: 0 };
 
   /** How many runs it has seen. */
   get observationCount(): number {
@@ -21,7 +28,12 @@ export class LatencyCurve {
     this.#observationCount++;
     this.#points = undefined;
     const mean = this.#meansUs.get(batchSize);
-    this.#meansUs.set(batchSize, mean === undefined ? runUs : mean + WEIGHT * (runUs - mean));
+    if (mean === undefined) {
+      this.#meansUs.set(batchSize, { us: runUs, count: 1 });
+      return;
+    }
+    mean.count++;
+    mean.us += Math.max(WEIGHT_MIN, 1 / mean.count) * (runUs - mean.us);
   }
 
   /** Microseconds that a batch of this size is expected to run; 0 while nothing is known. Never falls with the size. */
@@ -46,10 +58,30 @@ export class LatencyCurve {
     return low;
   }
 
+  /**
+   * The smallest size up to `sizeMax` whose elements cost no more than in the best batch seen; `sizeMax` while too little
+   * is known. Convolutions gain nothing from company, and a batch that gains nothing only makes everybody wait.
+   */
+  efficientSize(sizeMax: number): number {
+    const { size, forMax, atCount } = this.#efficient;
+    if (forMax === sizeMax && this.#observationCount - atCount < LOOK_EVERY) return size;
+    const found = this.#findEfficient(sizeMax);
+    this.#efficient = { size: found, forMax: sizeMax, atCount: this.#observationCount };
+    return found;
+  }
+
+  #findEfficient(sizeMax: number): number {
+    const trusted = [...this.#meansUs].filter(([size, { count }]) => size <= sizeMax && count >= COUNT_TRUSTED);
+    if (trusted.length < 2) return sizeMax;
+    const best = Math.min(...trusted.map(([size, { us }]) => us / size));
+    for (let size = 1; size < sizeMax; size++) if (this.predictUs(size) / size <= best * EFFICIENT_RATIO) return size;
+    return sizeMax;
+  }
+
   /** What was learned, ascending by size, made monotone. */
   #known(): readonly Point[] {
     if (this.#points !== undefined) return this.#points;
-    const points = [...this.#meansUs].map(([size, us]) => ({ size, us })).sort((a, b) => a.size - b.size);
+    const points = [...this.#meansUs].map(([size, { us }]) => ({ size, us })).sort((a, b) => a.size - b.size);
     for (let index = 1; index < points.length; index++) {
       const [before, here] = [points[index - 1], points[index]];
       if (before !== undefined && here !== undefined) here.us = Math.max(here.us, before.us);
