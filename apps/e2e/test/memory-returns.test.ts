@@ -12,7 +12,7 @@ import { TestPlatform } from "../src/test-platform.ts";
 const MEBIBYTE = 1024 ** 2;
 const CYCLES = 100;
 /** Cycles before the base is taken: code is compiled, pools have their size. */
-const WARM_UP_CYCLES = 10;
+const WARM_UP_CYCLES = 25;
 const WEIGHTS = MEBIBYTE / 4;
 /** V8's heap and malloc's arenas breathe by about this much; 100 models that stayed would be above 100 MiB. */
 const TOLERANCE_BYTES = 24 * MEBIBYTE;

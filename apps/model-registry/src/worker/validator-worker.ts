@@ -64,7 +64,7 @@ function probe({ datatype, shape }: TensorSpec): ort.Tensor | undefined {
   if (type === undefined) return undefined;
   const dims = shape.map((dimension) => (dimension === -1 ? 1 : dimension));
   const count = dims.reduce((product, dimension) => product * dimension, 1);
-  if (type === "string") return new ort.Tensor(Array<string>(count).fill(""), dims);
+  if (type === "string") return new ort.Tensor("string", Array<string>(count).fill(""), dims);
   if (type === "bool") return new ort.Tensor("bool", new Uint8Array(count), dims);
   const Type = { uint8: Uint8Array, uint16: Uint16Array, uint32: Uint32Array, uint64: BigUint64Array, int8: Int8Array, int16: Int16Array, int32: Int32Array, int64: BigInt64Array, float32: Float32Array, float64: Float64Array }[type as "uint8"];
   return new ort.Tensor(type as "uint8", new Type(count), dims);
