@@ -76,11 +76,6 @@ export class DynamicBatcher<T> {
     return this.#queue.length;
   }
 
-  /** What batches take, as learned so far. */
-  get curve(): LatencyCurve {
-    return this.#curve;
-  }
-
   /** The largest batch that is formed now: the limit, less for the sake of the latency goal, or where larger ones do not pay. */
   get batchSizeLimit(): number {
     const limit = this.#goal === undefined ? this.#maxBatchSize : this.#curve.largestWithin(this.#goal.runBudgetUs, this.#maxBatchSize);
@@ -126,11 +121,13 @@ export class DynamicBatcher<T> {
     if (this.#curve.observationCount < TRUSTED_OBSERVATIONS) return;
     // Optimistic: what waits in front runs in full batches on all instances, and the request itself at once after it.
     const maxBatchSize = this.#maxBatchSize;
+    const freeInUs = Math.max(0, Math.min(...this.#busyUntilUs) - nowUs);
+    const neededBehind = (elements: number): number => freeInUs + ((elements / maxBatchSize) * this.#curve.predictUs(maxBatchSize)) / this.#options.instanceCount + this.#curve.predictUs(size);
+    // In time even behind all that waits: nobody has to be counted.
+    if (nowUs + neededBehind(this.#queue.elementCount) <= deadlineUs) return;
     let elementsAhead = 0;
     for (const waiting of this.#queue.waiting()) if (waiting.deadlineUs <= deadlineUs) elementsAhead += waiting.size;
-    const aheadUs = ((elementsAhead / maxBatchSize) * this.#curve.predictUs(maxBatchSize)) / this.#options.instanceCount;
-    const freeInUs = Math.max(0, Math.min(...this.#busyUntilUs) - nowUs);
-    const neededUs = freeInUs + aheadUs + this.#curve.predictUs(size);
+    const neededUs = neededBehind(elementsAhead);
     if (nowUs + neededUs > deadlineUs) {
       throw new StatusError("DEADLINE_EXCEEDED", `the answer would take about ${Math.ceil(neededUs / 1_000)} ms, the deadline is in ${Math.floor((deadlineUs - nowUs) / 1_000)} ms: refused at once`);
     }
@@ -156,6 +153,11 @@ export class DynamicBatcher<T> {
       if (head.deadlineUs <= nowUs) {
         this.#refuse(head, new StatusError("DEADLINE_EXCEEDED", "the deadline passed while the request waited"));
         continue;
+      }
+      if (this.#freeInstance(true) === undefined) {
+        // Not even a full batch would be taken: the next run that ends looks again.
+        this.#pumpIn(Math.max(0, this.#queue.nextTimeoutUs() - nowUs), nowUs);
+        return;
       }
       const plan = this.#plan(head, nowUs);
       const instance = this.#freeInstance(plan.isFull);

@@ -29,7 +29,7 @@ export interface QueuedRequest<T> {
   readonly deadlineUs: number;
   readonly enqueuedUs: number;
   /** When it has waited too long; Infinity = never. */
-  timeoutAtUs: number;
+  readonly timeoutAtUs: number;
   /** True once it was taken, refused or cancelled. */
   gone: boolean;
 }
@@ -69,6 +69,8 @@ export class RequestQueue<T> {
   readonly #sizes: number[];
   #length = 0;
   #elements = 0;
+  /** Requests that may wait too long; without any nobody needs to look. */
+  #timed = 0;
 
   constructor(options: RequestQueueOptions) {
     this.#options = options;
@@ -118,6 +120,7 @@ export class RequestQueue<T> {
     if (request.gone) return;
     request.gone = true; // Heaps drop it when it comes up.
     this.#length--;
+    if (request.timeoutAtUs !== Number.POSITIVE_INFINITY) this.#timed--;
     this.#elements -= request.size;
     this.#sizes[this.#levelOf(request)] = (this.#sizes[this.#levelOf(request)] ?? 1) - 1;
   }
@@ -125,6 +128,7 @@ export class RequestQueue<T> {
   /** Takes out what has waited too long and is to be refused; what may be delayed goes behind all others. */
   expire(nowUs: number): QueuedRequest<T>[] {
     const refused: QueuedRequest<T>[] = [];
+    if (this.#timed === 0) return refused;
     for (const request of this.waiting()) {
       if (request.timeoutAtUs > nowUs) continue;
       const policy = this.#options.policies.get(request.priority) ?? this.#options.defaultPolicy;
@@ -141,6 +145,7 @@ export class RequestQueue<T> {
   /** When the next request will have waited too long; Infinity = never. */
   nextTimeoutUs(): number {
     let next = Number.POSITIVE_INFINITY;
+    if (this.#timed === 0) return next;
     for (const { timeoutAtUs } of this.waiting()) next = Math.min(next, timeoutAtUs);
     return next;
   }
@@ -196,6 +201,7 @@ export class RequestQueue<T> {
     if (heap === undefined) groups.set(request.group, (heap = new Heap()));
     heap.push(request);
     this.#length++;
+    if (request.timeoutAtUs !== Number.POSITIVE_INFINITY) this.#timed++;
     this.#elements += request.size;
     this.#sizes[level] = (this.#sizes[level] ?? 0) + 1;
   }

@@ -8,6 +8,7 @@ import type { NamedTensor } from "@servable/runtime";
 import { elementsOf, splitAxis } from "@servable/tensor";
 import type { Executor, InferContext, InferRequest, InferResult } from "./executor.ts";
 import type { Signature } from "../config/signature.ts";
+import { WrappedExecutor } from "./wrapped-executor.ts";
 
 /** How a run's outputs become answers. */
 export interface DecoupledSettings {
@@ -58,33 +59,12 @@ export function readDecoupledSettings({ parameters }: ModelConfig, { inputs, out
 }
 
 /** Answers each request with the rows of one run of another executor. */
-export class DecoupledExecutor implements Executor {
-  readonly #inner: Executor;
+export class DecoupledExecutor extends WrappedExecutor {
   readonly #settings: DecoupledSettings;
 
   constructor(inner: Executor, settings: DecoupledSettings) {
-    this.#inner = inner;
+    super(inner);
     this.#settings = settings;
-  }
-
-  get pids(): readonly number[] {
-    return this.#inner.pids;
-  }
-
-  get restartCount(): number {
-    return this.#inner.restartCount;
-  }
-
-  get queueLength(): number {
-    return this.#inner.queueLength;
-  }
-
-  get sequenceCount(): number {
-    return this.#inner.sequenceCount ?? 0;
-  }
-
-  holdsSequence(id: string): boolean {
-    return this.#inner.holdsSequence?.(id) === true;
   }
 
   /** Refused: there is no telling how many answers there would be. */
@@ -95,7 +75,7 @@ export class DecoupledExecutor implements Executor {
   async *inferStream(request: InferRequest, context: InferContext): AsyncGenerator<InferResult> {
     const { axis, delay: spacing } = this.#settings;
     const needsDelays = spacing?.role === "output" && request.outputs.length > 0 && !request.outputs.includes(spacing.name);
-    const { outputs, timings, ...rest } = await this.#inner.infer(needsDelays ? { ...request, outputs: [...request.outputs, spacing.name] } : request, context);
+    const { outputs, timings, ...rest } = await this.inner.infer(needsDelays ? { ...request, outputs: [...request.outputs, spacing.name] } : request, context);
     const delaysMs = this.#delaysMs(request, outputs);
     const wanted = needsDelays ? outputs.filter(({ name }) => name !== spacing.name) : outputs;
     const answers = rowsAlong(axis, wanted);
@@ -103,10 +83,6 @@ export class DecoupledExecutor implements Executor {
       await pause(delaysMs[index] ?? 0, context.signal);
       yield { ...rest, outputs: row, timings: index === 0 ? timings : { ...timings, queueNs: 0, inputNs: 0, inferNs: 0, outputNs: 0, countsExecution: false }, isFinal: index === answers.length - 1 };
     }
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.#inner[Symbol.asyncDispose]();
   }
 
   #delaysMs({ inputs }: InferRequest, outputs: readonly NamedTensor[]): number[] {

@@ -7,39 +7,23 @@ import { elementBytes, tensorOf } from "@servable/tensor";
 import type { Executor, InferContext, InferRequest, InferResult } from "./executor.ts";
 import type { Signature } from "../config/signature.ts";
 import type { PaddingRules } from "../config/padding-rules.ts";
+import { WrappedExecutor } from "./wrapped-executor.ts";
 
 /** Pads requests on their way to another executor and cuts the answers back. */
-export class PaddingExecutor implements Executor {
-  readonly #inner: Executor;
+export class PaddingExecutor extends WrappedExecutor {
   readonly #signature: Signature;
   readonly #rules: PaddingRules;
 
   constructor(inner: Executor, signature: Signature, rules: PaddingRules) {
-    this.#inner = inner;
+    super(inner);
     this.#signature = signature;
     this.#rules = rules;
   }
 
-  get pids(): readonly number[] {
-    return this.#inner.pids;
-  }
-
-  get restartCount(): number {
-    return this.#inner.restartCount;
-  }
-
-  get queueLength(): number {
-    return this.#inner.queueLength;
-  }
-
   async infer(request: InferRequest, context: InferContext): Promise<InferResult> {
     const { padded, lengths } = this.#pad(request);
-    const result = await this.#inner.infer(padded, context);
+    const result = await this.inner.infer(padded, context);
     return { ...result, outputs: result.outputs.map((output) => this.#cut(output, lengths)) };
-  }
-
-  [Symbol.asyncDispose](): PromiseLike<void> {
-    return this.#inner[Symbol.asyncDispose]();
   }
 
   #pad(request: InferRequest): { padded: InferRequest; lengths: ReadonlyMap<string, number> } {

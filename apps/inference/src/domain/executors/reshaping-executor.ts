@@ -5,6 +5,7 @@ import type { ModelConfig, ModelInput, ModelOutput } from "@servable/contracts/o
 import type { NamedTensor } from "@servable/runtime";
 import type { Executor, InferContext, InferRequest, InferResult } from "./executor.ts";
 import type { Signature } from "../config/signature.ts";
+import { WrappedExecutor } from "./wrapped-executor.ts";
 
 /** An executor that speaks the configuration's shapes over one that speaks the graph's; the same one where they agree. */
 export function withConfiguredShapes(executor: Executor, config: ModelConfig, graph: Signature): Executor {
@@ -16,45 +17,28 @@ export function withConfiguredShapes(executor: Executor, config: ModelConfig, gr
 
 type Reshape = { readonly from: readonly number[]; readonly to: readonly number[] };
 
-class ReshapingExecutor implements Executor {
+class ReshapingExecutor extends WrappedExecutor {
   readonly inferStream?: NonNullable<Executor["inferStream"]>;
-  readonly #inner: Executor;
   readonly #inputs: ReadonlyMap<string, Reshape>;
   readonly #outputs: ReadonlyMap<string, Reshape>;
   /** What callers get who name no outputs; empty = all. */
   readonly #shown: readonly string[];
 
   constructor(inner: Executor, config: ModelConfig, showsLess: boolean) {
+    super(inner);
     const isBatched = config.maxBatchSize > 0;
-    this.#inner = inner;
     this.#inputs = reshapes(config.input, isBatched, ({ caller, graph }) => ({ from: caller, to: graph }));
     this.#outputs = reshapes(config.output, isBatched, ({ caller, graph }) => ({ from: graph, to: caller }));
     this.#shown = showsLess ? config.output.map(({ name }) => name) : [];
     if (inner.inferStream !== undefined) this.inferStream = (request, context) => this.#stream(request, context);
   }
 
-  get pids(): readonly number[] {
-    return this.#inner.pids;
-  }
-
-  get restartCount(): number {
-    return this.#inner.restartCount;
-  }
-
-  get queueLength(): number {
-    return this.#inner.queueLength;
-  }
-
   async infer(request: InferRequest, context: InferContext): Promise<InferResult> {
-    return this.#outward(await this.#inner.infer(this.#inward(request), context));
-  }
-
-  [Symbol.asyncDispose](): PromiseLike<void> {
-    return this.#inner[Symbol.asyncDispose]();
+    return this.#outward(await this.inner.infer(this.#inward(request), context));
   }
 
   async *#stream(request: InferRequest, context: InferContext): AsyncGenerator<InferResult> {
-    for await (const result of this.#inner.inferStream?.(this.#inward(request), context) ?? []) yield this.#outward(result);
+    for await (const result of this.inner.inferStream?.(this.#inward(request), context) ?? []) yield this.#outward(result);
   }
 
   #inward(request: InferRequest): InferRequest {

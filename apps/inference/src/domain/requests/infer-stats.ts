@@ -1,7 +1,7 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { ModelStatisticsSchema } from "@servable/contracts/open-inference/grpc_service";
 import type { InferRequest, InferResult, InferTimings } from "../executors/executor.ts";
-import type { Duration } from "./duration.ts";
+import { addDuration, noDuration, wireDuration, type Duration } from "./duration.ts";
 import { ResponseStats } from "./response-stats.ts";
 
 /** Why a request failed, as metrics know it. */
@@ -22,12 +22,12 @@ export class InferStats {
   #lastInferenceMs = 0;
   inferenceCount = 0;
   executionCount = 0;
-  readonly success = duration();
-  readonly fail = duration();
-  readonly queue = duration();
-  readonly computeInput = duration();
-  readonly computeInfer = duration();
-  readonly computeOutput = duration();
+  readonly success = noDuration();
+  readonly fail = noDuration();
+  readonly queue = noDuration();
+  readonly computeInput = noDuration();
+  readonly computeInfer = noDuration();
+  readonly computeOutput = noDuration();
   readonly failures: Record<FailureReason, number> = { REJECTED: 0, CANCELED: 0, BACKEND: 0, OTHER: 0 };
   /** Answers of a decoupled model, by their index. */
   readonly responses = new ResponseStats();
@@ -39,25 +39,25 @@ export class InferStats {
   observe(observation: InferObservation, nowMs: number): void {
     if (!observation.ok) {
       this.failures[observation.reason]++;
-      addTo(this.fail, observation.totalNs);
+      addDuration(this.fail, observation.totalNs);
       return;
     }
     const { batchSize, totalNs, timings } = observation;
     this.#lastInferenceMs = nowMs;
     this.inferenceCount += batchSize;
     this.#recentNs[this.success.count % RECENT_COUNT] = totalNs;
-    addTo(this.success, totalNs);
-    addTo(this.queue, timings.queueNs);
-    addTo(this.computeInput, timings.inputNs);
-    addTo(this.computeInfer, timings.inferNs);
-    addTo(this.computeOutput, timings.outputNs);
+    addDuration(this.success, totalNs);
+    addDuration(this.queue, timings.queueNs);
+    addDuration(this.computeInput, timings.inputNs);
+    addDuration(this.computeInfer, timings.inferNs);
+    addDuration(this.computeOutput, timings.outputNs);
     if (!timings.countsExecution) return;
     this.executionCount++;
     let batch = this.#batches.get(timings.executedBatchSize);
-    if (batch === undefined) this.#batches.set(timings.executedBatchSize, (batch = { input: duration(), infer: duration(), output: duration() }));
-    addTo(batch.input, timings.inputNs);
-    addTo(batch.infer, timings.inferNs);
-    addTo(batch.output, timings.outputNs);
+    if (batch === undefined) this.#batches.set(timings.executedBatchSize, (batch = { input: noDuration(), infer: noDuration(), output: noDuration() }));
+    addDuration(batch.input, timings.inputNs);
+    addDuration(batch.infer, timings.inferNs);
+    addDuration(batch.output, timings.outputNs);
   }
 
   /** Quantiles of the newest answers' times, nanoseconds; undefined before the first. */
@@ -75,30 +75,17 @@ export class InferStats {
       inferenceCount: BigInt(this.inferenceCount),
       executionCount: BigInt(this.executionCount),
       inferenceStats: {
-        success: wire(this.success),
-        fail: wire(this.fail),
-        queue: wire(this.queue),
-        computeInput: wire(this.computeInput),
-        computeInfer: wire(this.computeInfer),
-        computeOutput: wire(this.computeOutput),
-        cacheHit: wire(duration()),
-        cacheMiss: wire(duration()),
+        success: wireDuration(this.success),
+        fail: wireDuration(this.fail),
+        queue: wireDuration(this.queue),
+        computeInput: wireDuration(this.computeInput),
+        computeInfer: wireDuration(this.computeInfer),
+        computeOutput: wireDuration(this.computeOutput),
+        cacheHit: wireDuration(noDuration()),
+        cacheMiss: wireDuration(noDuration()),
       },
-      batchStats: [...this.#batches].map(([size, { input, infer, output }]) => ({ batchSize: BigInt(size), computeInput: wire(input), computeInfer: wire(infer), computeOutput: wire(output) })),
+      batchStats: [...this.#batches].map(([size, { input, infer, output }]) => ({ batchSize: BigInt(size), computeInput: wireDuration(input), computeInfer: wireDuration(infer), computeOutput: wireDuration(output) })),
       responseStats: this.responses.message(),
     };
   }
-}
-
-function duration(): Duration {
-  return { count: 0, ns: 0 };
-}
-
-function addTo(target: Duration, ns: number): void {
-  target.count++;
-  target.ns += ns;
-}
-
-function wire({ count, ns }: Duration): { count: bigint; ns: bigint } {
-  return { count: BigInt(count), ns: BigInt(Math.round(ns)) };
 }

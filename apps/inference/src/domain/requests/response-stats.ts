@@ -1,5 +1,5 @@
 import type { InferTimings } from "../executors/executor.ts";
-import type { Duration } from "./duration.ts";
+import { addDuration, noDuration, wireDuration, type Duration } from "./duration.ts";
 
 /** Answers of one request that are told apart; later ones are counted with the last of these. */
 const INDICES_MAX = 1_000;
@@ -23,31 +23,18 @@ export class ResponseStats {
 
   /** Counts one answer, or that there was none. `ns`: since the request or the answer before. */
   observe(index: number, outcome: ResponseOutcome, ns: number, timings?: InferTimings): void {
-    const counters = (this.#byIndex[Math.min(index, INDICES_MAX - 1)] ??= { computeInfer: zero(), computeOutput: zero(), success: zero(), fail: zero(), emptyResponse: zero(), cancel: zero() });
-    addTo(counters[outcome], ns);
+    const counters = (this.#byIndex[Math.min(index, INDICES_MAX - 1)] ??= { computeInfer: noDuration(), computeOutput: noDuration(), success: noDuration(), fail: noDuration(), emptyResponse: noDuration(), cancel: noDuration() });
+    addDuration(counters[outcome], ns);
     if (timings === undefined) return;
-    addTo(counters.computeInfer, timings.inferNs);
-    addTo(counters.computeOutput, timings.outputNs);
+    addDuration(counters.computeInfer, timings.inferNs);
+    addDuration(counters.computeOutput, timings.outputNs);
   }
 
   /** The map of ModelStatistics. */
   message(): Record<string, { [counter in keyof ResponseCounters]: { count: bigint; ns: bigint } }> {
     const entries = this.#byIndex.map(({ computeInfer, computeOutput, success, fail, emptyResponse, cancel }, index) => {
-      return [String(index), { computeInfer: wire(computeInfer), computeOutput: wire(computeOutput), success: wire(success), fail: wire(fail), emptyResponse: wire(emptyResponse), cancel: wire(cancel) }] as const;
+      return [String(index), { computeInfer: wireDuration(computeInfer), computeOutput: wireDuration(computeOutput), success: wireDuration(success), fail: wireDuration(fail), emptyResponse: wireDuration(emptyResponse), cancel: wireDuration(cancel) }] as const;
     });
     return Object.fromEntries(entries);
   }
-}
-
-function zero(): Duration {
-  return { count: 0, ns: 0 };
-}
-
-function addTo(target: Duration, ns: number): void {
-  target.count++;
-  target.ns += ns;
-}
-
-function wire({ count, ns }: Duration): { count: bigint; ns: bigint } {
-  return { count: BigInt(count), ns: BigInt(Math.round(ns)) };
 }
