@@ -1,0 +1,61 @@
+// The contract of a trainer; create-trainer.ts makes one.
+
+import type { Tensor } from "@servable/tensor";
+import type { Network } from "@servable/nn";
+
+/** Arrays that a batch may be given as; their datatype must be the input's. */
+export type FeedData = Float32Array | Int32Array | BigInt64Array | Uint8Array;
+
+/** One input of a batch. */
+export interface Feed {
+  readonly data: FeedData;
+  readonly shape: readonly number[];
+}
+
+/** A batch by the names of the network's inputs. */
+export type Feeds = Readonly<Record<string, Feed>>;
+
+/** What one optimiser step says of itself. */
+export interface StepResult {
+  /** Optimiser steps done, this one included. */
+  readonly step: number;
+  readonly loss: number;
+  /** Euclidean length of all gradients together, before clipping. */
+  readonly gradientNorm: number;
+  readonly learningRate: number;
+  /** False where loss or gradients were not finite: nothing was changed. */
+  readonly applied: boolean;
+}
+
+/** What a network says of a batch. */
+export interface Evaluation {
+  readonly loss: number;
+  readonly outputs: Readonly<Record<string, Tensor>>;
+}
+
+/** Everything a trainer needs to go on exactly where it was: parameters, buffers, the optimiser's state and the counters. */
+export interface Snapshot {
+  /** By name: "parameter/…", "buffer/…", "optimizer/<slot>/…", "average/…" */
+  readonly tensors: ReadonlyMap<string, { readonly shape: readonly number[]; readonly data: Float32Array }>;
+  /** Counters and schedule state, JSON. */
+  readonly state: Readonly<Record<string, unknown>>;
+}
+
+/** A network under training. */
+export interface Trainer extends AsyncDisposable {
+  /** Numbers in all trainable parameters. */
+  readonly parameterCount: number;
+  /** SHA-256 of the training graph's bytes, of the sizes of the first batch. */
+  readonly graphDigest: string | undefined;
+  /** Forward, backward and update over one batch, or several that are accumulated into one update. */
+  step(batches: Feeds | readonly Feeds[]): Promise<StepResult>;
+  /** Forward with the loss, nothing changed: dropout off, running statistics. */
+  evaluate(batch: Feeds): Promise<Evaluation>;
+  /** Current values by parameter and buffer name; the averaged ones where EMA is on. Views of the arena: copy what must last. */
+  weights(): ReadonlyMap<string, Float32Array>;
+  save(): Snapshot;
+  /** @throws StatusError `CHECKPOINT_INCOMPATIBLE` naming the tensor that is missing or has another shape */
+  restore(snapshot: Snapshot): void;
+  /** The model with its current weights as ONNX bytes; `network` may be another one over the same parameters, e.g. with preprocessing. */
+  export(network?: Network): Uint8Array;
+}
