@@ -1,2 +1,3 @@
 export { gradients, isDifferentiablePath } from "./gradients.ts";
+export { parameterGradients, type DenseGradient, type RowGradient } from "./parameter-gradients.ts";
 export { RULES } from "./rules/index.ts";
