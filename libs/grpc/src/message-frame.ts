@@ -2,6 +2,7 @@
 // Source: https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md, Length-Prefixed-Message
 
 import { StatusError } from "@servable/errors";
+import { countMessageBytes } from "./message-garbage.ts";
 
 const PREFIX_BYTES = 5;
 /** Room made for a message before its bytes are there; larger ones grow as they come. */
@@ -15,6 +16,7 @@ export function frameOf(message: Uint8Array): Buffer {
     const framed = Buffer.from(buffer, byteOffset - PREFIX_BYTES, byteLength + PREFIX_BYTES);
     if (framed[0] === 0 && framed.readUInt32BE(1) === byteLength) return framed;
   }
+  countMessageBytes(byteLength);
   const framed = Buffer.allocUnsafe(byteLength + PREFIX_BYTES);
   framed[0] = 0;
   framed.writeUInt32BE(byteLength, 1);
@@ -45,6 +47,7 @@ export class MessageReader {
 
   /** @throws StatusError `MESSAGE_TOO_LARGE`, `INTERNAL` for a compressed message, which nobody asked for */
   push(chunk: Buffer): void {
+    countMessageBytes(chunk.length);
     let at = 0;
     while (at < chunk.length) {
       if (this.#prefixLength < PREFIX_BYTES) {
@@ -85,6 +88,7 @@ export class MessageReader {
     }
     const count = Math.min(message.length - this.#written, chunk.length - at);
     chunk.copy(message, this.#written, at, at + count);
+    countMessageBytes(count);
     this.#written += count;
     return count;
   }
