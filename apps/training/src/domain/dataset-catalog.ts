@@ -9,7 +9,17 @@ import type { ListOptions, TrainingStore } from "./training-store.ts";
 const DATASET_NAME = "projects/{project}/datasets/{dataset}";
 
 /** The files that each format consists of. */
-const ROLES: Readonly<Record<DatasetFormat, readonly string[]>> = { csv: ["data"], idx: ["images", "labels"], npy: ["images", "labels"] };
+const ROLES: Readonly<Record<DatasetFormat, readonly string[]>> = {
+  csv: ["data"],
+  idx: ["images", "labels"],
+  npy: ["images", "labels"],
+  jsonl: ["data"],
+  parquet: ["data"],
+  npz: ["data"],
+  image_zip: ["data"],
+  text: ["data"],
+  chat: ["data"],
+};
 
 /** The head of an upload. */
 export interface DatasetHead {

@@ -3,10 +3,10 @@
 import type { Identity } from "@servable/auth";
 
 /** How a data set's bytes are laid out. */
-export type DatasetFormat = "csv" | "idx" | "npy";
+export type DatasetFormat = "csv" | "idx" | "npy" | "jsonl" | "parquet" | "npz" | "image_zip" | "text" | "chat";
 
 /** What a column's values are. */
-export type ColumnKind = "numeric" | "categorical" | "ignored";
+export type ColumnKind = "numeric" | "categorical" | "text" | "boolean" | "datetime" | "ignored";
 
 /** One column of a table. */
 export interface ColumnRecord {

@@ -24,10 +24,19 @@ const FORMATS: readonly (readonly [DatasetFormat, Dataset_Format])[] = [
   ["csv", Dataset_Format.CSV],
   ["idx", Dataset_Format.IDX],
   ["npy", Dataset_Format.NPY],
+  ["jsonl", Dataset_Format.JSONL],
+  ["parquet", Dataset_Format.PARQUET],
+  ["npz", Dataset_Format.NPZ],
+  ["image_zip", Dataset_Format.IMAGE_ZIP],
+  ["text", Dataset_Format.TEXT],
+  ["chat", Dataset_Format.CHAT],
 ];
 const KINDS: readonly (readonly [ColumnKind, Column_Kind])[] = [
   ["numeric", Column_Kind.NUMERIC],
   ["categorical", Column_Kind.CATEGORICAL],
+  ["text", Column_Kind.TEXT],
+  ["boolean", Column_Kind.BOOLEAN],
+  ["datetime", Column_Kind.DATETIME],
   ["ignored", Column_Kind.IGNORED],
 ];
 const FAMILIES: readonly (readonly [Family, TrainingSpec_Family])[] = [

@@ -30,6 +30,9 @@ export function trainingService({ datasets, jobs, log }: { datasets: DatasetCata
       const { rows, nextPageToken } = pageOf(await datasets.list(parent, { after: decodePageToken(list, pageToken), limit: size + 1 }), size, list, ({ name }) => name);
       return { datasets: rows.map(datasetMessage), nextPageToken };
     },
+    updateDataset: () => Promise.reject(new StatusError("UNIMPLEMENTED", "follows")),
+    listDatasetVersions: () => Promise.reject(new StatusError("UNIMPLEMENTED", "follows")),
+    createDatasetSplit: () => Promise.reject(new StatusError("UNIMPLEMENTED", "follows")),
     async deleteDataset({ name }, { identity }) {
       authorize(identity, "developer", name);
       await datasets.delete(name);

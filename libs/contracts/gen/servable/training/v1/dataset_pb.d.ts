@@ -12,7 +12,8 @@ import type { Timestamp } from "@bufbuild/protobuf/wkt";
 export declare const file_servable_training_v1_dataset: GenFile;
 
 /**
- * An immutable data set.
+ * A data set. Its versions are immutable and counted from 1; "projects/{project}/datasets/{dataset}" reads the newest one,
+ * "projects/{project}/datasets/{dataset}/versions/{version}" a certain one. Jobs pin the digest they start with.
  *
  * @generated from message servable.training.v1.Dataset
  */
@@ -39,7 +40,7 @@ export declare type Dataset = Message<"servable.training.v1.Dataset"> & {
   description: string;
 
   /**
-   * The columns of a CSV: on upload only those whose inferred kind is to be overridden.
+   * The columns of a table: on upload only those whose inferred kind is to be overridden.
    *
    * @generated from field: repeated servable.training.v1.Column columns = 4;
    */
@@ -60,7 +61,8 @@ export declare type Dataset = Message<"servable.training.v1.Dataset"> & {
   rowCount: bigint;
 
   /**
-   * Shape of one image, e.g. [28, 28, 1]; empty for CSV.
+   * Shape of one image, e.g. [28, 28, 1]; empty for tables and texts. On upload of a zip the size that its pictures are
+   * brought to, [height, width] or [height, width, channels]; unset = their own where all have one, else a square.
    *
    * @generated from field: repeated int64 image_shape = 7;
    */
@@ -74,7 +76,7 @@ export declare type Dataset = Message<"servable.training.v1.Dataset"> & {
   labelClasses: string[];
 
   /**
-   * "sha256:…" over the sorted roles and file digests.
+   * "sha256:…" over the sorted roles and file digests, and over how they are read where that was said.
    *
    * @generated from field: string digest = 9;
    */
@@ -88,11 +90,60 @@ export declare type Dataset = Message<"servable.training.v1.Dataset"> & {
   sizeBytes: bigint;
 
   /**
-   * When it was uploaded.
+   * When this version was made.
    *
    * @generated from field: google.protobuf.Timestamp create_time = 11;
    */
   createTime?: Timestamp | undefined;
+
+  /**
+   * Which version this is, from 1 on.
+   *
+   * @generated from field: int64 version = 12;
+   */
+  version: bigint;
+
+  /**
+   * What happens to rows that cannot be read.
+   *
+   * @generated from field: servable.training.v1.Dataset.BadRowPolicy bad_row_policy = 13;
+   */
+  badRowPolicy: Dataset_BadRowPolicy;
+
+  /**
+   * Names of the columns of a CSV that has no header line, in order.
+   *
+   * @generated from field: repeated string header = 14;
+   */
+  header: string[];
+
+  /**
+   * Rows left out, in their order; all of them.
+   *
+   * @generated from field: repeated servable.training.v1.SkippedRow skipped_rows = 15;
+   */
+  skippedRows: SkippedRow[];
+
+  /**
+   * What is odd about the data, for people: constant columns, columns that are nearly numbers, classes with one row.
+   *
+   * @generated from field: repeated string warnings = 16;
+   */
+  warnings: string[];
+
+  /**
+   * How many rows each of `label_classes` has.
+   *
+   * @generated from field: repeated int64 label_class_counts = 17;
+   */
+  labelClassCounts: bigint[];
+
+  /**
+   * The splits that were made of this version, by id.
+   *
+   * @generated from field: repeated servable.training.v1.DatasetSplit splits = 18;
+   */
+  splits: DatasetSplit[];
 };
 
 /**
@@ -134,12 +185,258 @@ export enum Dataset_Format {
    * @generated from enum value: FORMAT_NPY = 3;
    */
   NPY = 3,
+
+  /**
+   * One JSON object a line, its values plain; role "data".
+   *
+   * @generated from enum value: FORMAT_JSONL = 4;
+   */
+  JSONL = 4,
+
+  /**
+   * Apache Parquet with plain columns; role "data".
+   *
+   * @generated from enum value: FORMAT_PARQUET = 5;
+   */
+  PARQUET = 5,
+
+  /**
+   * NumPy archive with the arrays "images" (or "x") and "labels" (or "y"); role "data".
+   *
+   * @generated from enum value: FORMAT_NPZ = 6;
+   */
+  NPZ = 6,
+
+  /**
+   * Zip of pictures whose folder is their class; role "data".
+   *
+   * @generated from enum value: FORMAT_IMAGE_ZIP = 7;
+   */
+  IMAGE_ZIP = 7,
+
+  /**
+   * UTF-8 text for language models; its lines are the rows; role "data".
+   *
+   * @generated from enum value: FORMAT_TEXT = 8;
+   */
+  TEXT = 8,
+
+  /**
+   * JSONL of {"messages": [{"role", "content"}]} or {"prompt", "completion"}, as OpenAI's fine-tuning takes it; role "data".
+   *
+   * @generated from enum value: FORMAT_CHAT = 9;
+   */
+  CHAT = 9,
 }
 
 /**
  * Describes the enum servable.training.v1.Dataset.Format.
  */
 export declare const Dataset_FormatSchema: GenEnum<Dataset_Format>;
+
+/**
+ * What happens to rows that cannot be read.
+ *
+ * @generated from enum servable.training.v1.Dataset.BadRowPolicy
+ */
+export enum Dataset_BadRowPolicy {
+  /**
+   * Not set: the upload is refused and the first bad rows are named.
+   *
+   * @generated from enum value: BAD_ROW_POLICY_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * The upload is refused and the first bad rows are named.
+   *
+   * @generated from enum value: BAD_ROW_POLICY_REFUSE = 1;
+   */
+  REFUSE = 1,
+
+  /**
+   * They are left out and listed in `skipped_rows`; more than 10000 of them are refused.
+   *
+   * @generated from enum value: BAD_ROW_POLICY_SKIP = 2;
+   */
+  SKIP = 2,
+}
+
+/**
+ * Describes the enum servable.training.v1.Dataset.BadRowPolicy.
+ */
+export declare const Dataset_BadRowPolicySchema: GenEnum<Dataset_BadRowPolicy>;
+
+/**
+ * A row that was left out.
+ *
+ * @generated from message servable.training.v1.SkippedRow
+ */
+export declare type SkippedRow = Message<"servable.training.v1.SkippedRow"> & {
+  /**
+   * Where it stands: "line 17", "row 17", or the path inside a zip.
+   *
+   * @generated from field: string place = 1;
+   */
+  place: string;
+
+  /**
+   * Why it cannot be read.
+   *
+   * @generated from field: string reason = 2;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message servable.training.v1.SkippedRow.
+ * Use `create(SkippedRowSchema)` to create a new message.
+ */
+export declare const SkippedRowSchema: GenMessage<SkippedRow>;
+
+/**
+ * Which rows are for training, validation and test; made once, then fixed.
+ *
+ * @generated from message servable.training.v1.DatasetSplit
+ */
+export declare type DatasetSplit = Message<"servable.training.v1.DatasetSplit"> & {
+  /**
+   * The split's name within the data set: 1 to 63 lower-case letters, digits and hyphens.
+   *
+   * @generated from field: string split_id = 1;
+   */
+  splitId: string;
+
+  /**
+   * How rows are divided.
+   *
+   * @generated from field: servable.training.v1.DatasetSplit.Method method = 2;
+   */
+  method: DatasetSplit_Method;
+
+  /**
+   * The column that the method looks at.
+   *
+   * @generated from field: string column = 3;
+   */
+  column: string;
+
+  /**
+   * Share of the rows for validation, 0 to 0.9; unset = 0.2.
+   *
+   * @generated from field: optional double validation_fraction = 4;
+   */
+  validationFraction?: number | undefined;
+
+  /**
+   * Share of the rows for test, 0 to 0.9; the rest is for training.
+   *
+   * @generated from field: double test_fraction = 5;
+   */
+  testFraction: number;
+
+  /**
+   * Seed of the permutation; the same seed gives the same split.
+   *
+   * @generated from field: int64 seed = 6;
+   */
+  seed: bigint;
+
+  /**
+   * "sha256:…" of the assignment: one byte a row, 0 training, 1 validation, 2 test, 3 none.
+   *
+   * @generated from field: string digest = 7;
+   */
+  digest: string;
+
+  /**
+   * Rows for training.
+   *
+   * @generated from field: int64 training_row_count = 8;
+   */
+  trainingRowCount: bigint;
+
+  /**
+   * Rows for validation.
+   *
+   * @generated from field: int64 validation_row_count = 9;
+   */
+  validationRowCount: bigint;
+
+  /**
+   * Rows for test.
+   *
+   * @generated from field: int64 test_row_count = 10;
+   */
+  testRowCount: bigint;
+
+  /**
+   * When it was made.
+   *
+   * @generated from field: google.protobuf.Timestamp create_time = 11;
+   */
+  createTime?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message servable.training.v1.DatasetSplit.
+ * Use `create(DatasetSplitSchema)` to create a new message.
+ */
+export declare const DatasetSplitSchema: GenMessage<DatasetSplit>;
+
+/**
+ * How rows are divided.
+ *
+ * @generated from enum servable.training.v1.DatasetSplit.Method
+ */
+export enum DatasetSplit_Method {
+  /**
+   * Not set: random.
+   *
+   * @generated from enum value: METHOD_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * By a permutation of the seed.
+   *
+   * @generated from enum value: METHOD_RANDOM = 1;
+   */
+  RANDOM = 1,
+
+  /**
+   * By a permutation within each value of `column` (of images: within each class), so that all parts have its shares.
+   *
+   * @generated from enum value: METHOD_STRATIFIED = 2;
+   */
+  STRATIFIED = 2,
+
+  /**
+   * Rows of one value of `column` stay together; missing values are a group each.
+   *
+   * @generated from enum value: METHOD_GROUP = 3;
+   */
+  GROUP = 3,
+
+  /**
+   * By the order of `column`, oldest for training, newest for test; without a column by the order of the rows.
+   *
+   * @generated from enum value: METHOD_TIME = 4;
+   */
+  TIME = 4,
+
+  /**
+   * As `column` says: "train", "validation" or "test" (also "training", "val", "valid", "dev", "eval").
+   *
+   * @generated from enum value: METHOD_GIVEN = 5;
+   */
+  GIVEN = 5,
+}
+
+/**
+ * Describes the enum servable.training.v1.DatasetSplit.Method.
+ */
+export declare const DatasetSplit_MethodSchema: GenEnum<DatasetSplit_Method>;
 
 /**
  * One column of a table.
@@ -169,7 +466,7 @@ export declare type Column = Message<"servable.training.v1.Column"> & {
   missingCount: bigint;
 
   /**
-   * The values of a categorical column, most frequent first; at most 1000.
+   * The values of a categorical or boolean column, most frequent first; at most 1000.
    *
    * @generated from field: repeated string categories = 4;
    */
@@ -188,6 +485,13 @@ export declare type Column = Message<"servable.training.v1.Column"> & {
    * @generated from field: double standard_deviation = 6;
    */
   standardDeviation: number;
+
+  /**
+   * What else the values are like.
+   *
+   * @generated from field: servable.training.v1.ColumnStatistics statistics = 7;
+   */
+  statistics?: ColumnStatistics | undefined;
 };
 
 /**
@@ -229,10 +533,107 @@ export enum Column_Kind {
    * @generated from enum value: KIND_IGNORED = 3;
    */
   IGNORED = 3,
+
+  /**
+   * Free text.
+   *
+   * @generated from enum value: KIND_TEXT = 4;
+   */
+  TEXT = 4,
+
+  /**
+   * Yes or no.
+   *
+   * @generated from enum value: KIND_BOOLEAN = 5;
+   */
+  BOOLEAN = 5,
+
+  /**
+   * Moments: ISO 8601 dates with or without a time; without a zone they are UTC.
+   *
+   * @generated from enum value: KIND_DATETIME = 6;
+   */
+  DATETIME = 6,
 }
 
 /**
  * Describes the enum servable.training.v1.Column.Kind.
  */
 export declare const Column_KindSchema: GenEnum<Column_Kind>;
+
+/**
+ * What the values of a column are like. Moments count as milliseconds since 1970.
+ *
+ * @generated from message servable.training.v1.ColumnStatistics
+ */
+export declare type ColumnStatistics = Message<"servable.training.v1.ColumnStatistics"> & {
+  /**
+   * Cells that are not missing.
+   *
+   * @generated from field: int64 present_count = 1;
+   */
+  presentCount: bigint;
+
+  /**
+   * Distinct values, counted up to 1001.
+   *
+   * @generated from field: int64 distinct_count = 2;
+   */
+  distinctCount: bigint;
+
+  /**
+   * Smallest number or moment.
+   *
+   * @generated from field: optional double min = 3;
+   */
+  min?: number | undefined;
+
+  /**
+   * Largest number or moment.
+   *
+   * @generated from field: optional double max = 4;
+   */
+  max?: number | undefined;
+
+  /**
+   * The values below which 5, 25, 50, 75 and 95 of 100 lie; of more than 16384 values estimated from a seeded sample.
+   *
+   * @generated from field: repeated double quantiles = 5;
+   */
+  quantiles: number[];
+
+  /**
+   * Edges of the bins of the histogram, one more than bins.
+   *
+   * @generated from field: repeated double histogram_edges = 6;
+   */
+  histogramEdges: number[];
+
+  /**
+   * Share of the present values in each bin.
+   *
+   * @generated from field: repeated double histogram_shares = 7;
+   */
+  histogramShares: number[];
+
+  /**
+   * Rows of each of the column's `categories`.
+   *
+   * @generated from field: repeated int64 category_counts = 8;
+   */
+  categoryCounts: bigint[];
+
+  /**
+   * Mean count of characters of texts.
+   *
+   * @generated from field: double mean_length = 9;
+   */
+  meanLength: number;
+};
+
+/**
+ * Describes the message servable.training.v1.ColumnStatistics.
+ * Use `create(ColumnStatisticsSchema)` to create a new message.
+ */
+export declare const ColumnStatisticsSchema: GenMessage<ColumnStatistics>;
 

@@ -11,7 +11,7 @@ import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
  * Describes the file servable/training/v1/dataset.proto.
  */
 export const file_servable_training_v1_dataset = /*@__PURE__*/
-  fileDesc("CiJzZXJ2YWJsZS90cmFpbmluZy92MS9kYXRhc2V0LnByb3RvEhRzZXJ2YWJsZS50cmFpbmluZy52MSKbBAoHRGF0YXNldBIRCgRuYW1lGAEgASgJQgPgQQgSOQoGZm9ybWF0GAIgASgOMiQuc2VydmFibGUudHJhaW5pbmcudjEuRGF0YXNldC5Gb3JtYXRCA+BBAhIYCgtkZXNjcmlwdGlvbhgDIAEoCUID4EEBEjIKB2NvbHVtbnMYBCADKAsyHC5zZXJ2YWJsZS50cmFpbmluZy52MS5Db2x1bW5CA+BBARIbCg5taXNzaW5nX3ZhbHVlcxgFIAMoCUID4EEBEhYKCXJvd19jb3VudBgGIAEoA0ID4EEDEhgKC2ltYWdlX3NoYXBlGAcgAygDQgPgQQMSGgoNbGFiZWxfY2xhc3NlcxgIIAMoCUID4EEDEhMKBmRpZ2VzdBgJIAEoCUID4EEDEhcKCnNpemVfYnl0ZXMYCiABKANCA+BBAxI0CgtjcmVhdGVfdGltZRgLIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCA+BBAyJQCgZGb3JtYXQSFgoSRk9STUFUX1VOU1BFQ0lGSUVEEAASDgoKRk9STUFUX0NTVhABEg4KCkZPUk1BVF9JRFgQAhIOCgpGT1JNQVRfTlBZEAM6U+pBUAoUc2VydmFibGUuZGV2L0RhdGFzZXQSJXByb2plY3RzL3twcm9qZWN0fS9kYXRhc2V0cy97ZGF0YXNldH0qCGRhdGFzZXRzMgdkYXRhc2V0IpICCgZDb2x1bW4SEQoEbmFtZRgBIAEoCUID4EECEjQKBGtpbmQYAiABKA4yIS5zZXJ2YWJsZS50cmFpbmluZy52MS5Db2x1bW4uS2luZEID4EEBEhoKDW1pc3NpbmdfY291bnQYAyABKANCA+BBAxIXCgpjYXRlZ29yaWVzGAQgAygJQgPgQQMSEQoEbWVhbhgFIAEoAUID4EEDEh8KEnN0YW5kYXJkX2RldmlhdGlvbhgGIAEoAUID4EEDIlYKBEtpbmQSFAoQS0lORF9VTlNQRUNJRklFRBAAEhAKDEtJTkRfTlVNRVJJQxABEhQKEEtJTkRfQ0FURUdPUklDQUwQAhIQCgxLSU5EX0lHTk9SRUQQA2IGcHJvdG8z", [file_google_api_field_behavior, file_google_api_resource, file_google_protobuf_timestamp]);
+  fileDesc("CiJzZXJ2YWJsZS90cmFpbmluZy92MS9kYXRhc2V0LnByb3RvEhRzZXJ2YWJsZS50cmFpbmluZy52MSKQCAoHRGF0YXNldBIRCgRuYW1lGAEgASgJQgPgQQgSOQoGZm9ybWF0GAIgASgOMiQuc2VydmFibGUudHJhaW5pbmcudjEuRGF0YXNldC5Gb3JtYXRCA+BBAhIYCgtkZXNjcmlwdGlvbhgDIAEoCUID4EEBEjIKB2NvbHVtbnMYBCADKAsyHC5zZXJ2YWJsZS50cmFpbmluZy52MS5Db2x1bW5CA+BBARIbCg5taXNzaW5nX3ZhbHVlcxgFIAMoCUID4EEBEhYKCXJvd19jb3VudBgGIAEoA0ID4EEDEhgKC2ltYWdlX3NoYXBlGAcgAygDQgPgQQESGgoNbGFiZWxfY2xhc3NlcxgIIAMoCUID4EEDEhMKBmRpZ2VzdBgJIAEoCUID4EEDEhcKCnNpemVfYnl0ZXMYCiABKANCA+BBAxI0CgtjcmVhdGVfdGltZRgLIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCA+BBAxIUCgd2ZXJzaW9uGAwgASgDQgPgQQMSRwoOYmFkX3Jvd19wb2xpY3kYDSABKA4yKi5zZXJ2YWJsZS50cmFpbmluZy52MS5EYXRhc2V0LkJhZFJvd1BvbGljeUID4EEBEhMKBmhlYWRlchgOIAMoCUID4EEBEjsKDHNraXBwZWRfcm93cxgPIAMoCzIgLnNlcnZhYmxlLnRyYWluaW5nLnYxLlNraXBwZWRSb3dCA+BBAxIVCgh3YXJuaW5ncxgQIAMoCUID4EEDEh8KEmxhYmVsX2NsYXNzX2NvdW50cxgRIAMoA0ID4EEDEjcKBnNwbGl0cxgSIAMoCzIiLnNlcnZhYmxlLnRyYWluaW5nLnYxLkRhdGFzZXRTcGxpdEID4EEDIr4BCgZGb3JtYXQSFgoSRk9STUFUX1VOU1BFQ0lGSUVEEAASDgoKRk9STUFUX0NTVhABEg4KCkZPUk1BVF9JRFgQAhIOCgpGT1JNQVRfTlBZEAMSEAoMRk9STUFUX0pTT05MEAQSEgoORk9STUFUX1BBUlFVRVQQBRIOCgpGT1JNQVRfTlBaEAYSFAoQRk9STUFUX0lNQUdFX1pJUBAHEg8KC0ZPUk1BVF9URVhUEAgSDwoLRk9STUFUX0NIQVQQCSJiCgxCYWRSb3dQb2xpY3kSHgoaQkFEX1JPV19QT0xJQ1lfVU5TUEVDSUZJRUQQABIZChVCQURfUk9XX1BPTElDWV9SRUZVU0UQARIXChNCQURfUk9XX1BPTElDWV9TS0lQEAI6U+pBUAoUc2VydmFibGUuZGV2L0RhdGFzZXQSJXByb2plY3RzL3twcm9qZWN0fS9kYXRhc2V0cy97ZGF0YXNldH0qCGRhdGFzZXRzMgdkYXRhc2V0IisKClNraXBwZWRSb3cSDQoFcGxhY2UYASABKAkSDgoGcmVhc29uGAIgASgJIpUECgxEYXRhc2V0U3BsaXQSFQoIc3BsaXRfaWQYASABKAlCA+BBAhI+CgZtZXRob2QYAiABKA4yKS5zZXJ2YWJsZS50cmFpbmluZy52MS5EYXRhc2V0U3BsaXQuTWV0aG9kQgPgQQESEwoGY29sdW1uGAMgASgJQgPgQQESJQoTdmFsaWRhdGlvbl9mcmFjdGlvbhgEIAEoAUID4EEBSACIAQESGgoNdGVzdF9mcmFjdGlvbhgFIAEoAUID4EEBEhEKBHNlZWQYBiABKANCA+BBARITCgZkaWdlc3QYByABKAlCA+BBAxIfChJ0cmFpbmluZ19yb3dfY291bnQYCCABKANCA+BBAxIhChR2YWxpZGF0aW9uX3Jvd19jb3VudBgJIAEoA0ID4EEDEhsKDnRlc3Rfcm93X2NvdW50GAogASgDQgPgQQMSNAoLY3JlYXRlX3RpbWUYCyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQgPgQQMifwoGTWV0aG9kEhYKEk1FVEhPRF9VTlNQRUNJRklFRBAAEhEKDU1FVEhPRF9SQU5ET00QARIVChFNRVRIT0RfU1RSQVRJRklFRBACEhAKDE1FVEhPRF9HUk9VUBADEg8KC01FVEhPRF9USU1FEAQSEAoMTUVUSE9EX0dJVkVOEAVCFgoUX3ZhbGlkYXRpb25fZnJhY3Rpb24iiAMKBkNvbHVtbhIRCgRuYW1lGAEgASgJQgPgQQISNAoEa2luZBgCIAEoDjIhLnNlcnZhYmxlLnRyYWluaW5nLnYxLkNvbHVtbi5LaW5kQgPgQQESGgoNbWlzc2luZ19jb3VudBgDIAEoA0ID4EEDEhcKCmNhdGVnb3JpZXMYBCADKAlCA+BBAxIRCgRtZWFuGAUgASgBQgPgQQMSHwoSc3RhbmRhcmRfZGV2aWF0aW9uGAYgASgBQgPgQQMSPwoKc3RhdGlzdGljcxgHIAEoCzImLnNlcnZhYmxlLnRyYWluaW5nLnYxLkNvbHVtblN0YXRpc3RpY3NCA+BBAyKKAQoES2luZBIUChBLSU5EX1VOU1BFQ0lGSUVEEAASEAoMS0lORF9OVU1FUklDEAESFAoQS0lORF9DQVRFR09SSUNBTBACEhAKDEtJTkRfSUdOT1JFRBADEg0KCUtJTkRfVEVYVBAEEhAKDEtJTkRfQk9PTEVBThAFEhEKDUtJTkRfREFURVRJTUUQBiLpAQoQQ29sdW1uU3RhdGlzdGljcxIVCg1wcmVzZW50X2NvdW50GAEgASgDEhYKDmRpc3RpbmN0X2NvdW50GAIgASgDEhAKA21pbhgDIAEoAUgAiAEBEhAKA21heBgEIAEoAUgBiAEBEhEKCXF1YW50aWxlcxgFIAMoARIXCg9oaXN0b2dyYW1fZWRnZXMYBiADKAESGAoQaGlzdG9ncmFtX3NoYXJlcxgHIAMoARIXCg9jYXRlZ29yeV9jb3VudHMYCCADKAMSEwoLbWVhbl9sZW5ndGgYCSABKAFCBgoEX21pbkIGCgRfbWF4YgZwcm90bzM", [file_google_api_field_behavior, file_google_api_resource, file_google_protobuf_timestamp]);
 
 /**
  * Describes the message servable.training.v1.Dataset.
@@ -35,17 +35,59 @@ export const Dataset_Format = /*@__PURE__*/
   tsEnum(Dataset_FormatSchema);
 
 /**
+ * Describes the enum servable.training.v1.Dataset.BadRowPolicy.
+ */
+export const Dataset_BadRowPolicySchema = /*@__PURE__*/
+  enumDesc(file_servable_training_v1_dataset, 0, 1);
+
+/**
+ * What happens to rows that cannot be read.
+ *
+ * @generated from enum servable.training.v1.Dataset.BadRowPolicy
+ */
+export const Dataset_BadRowPolicy = /*@__PURE__*/
+  tsEnum(Dataset_BadRowPolicySchema);
+
+/**
+ * Describes the message servable.training.v1.SkippedRow.
+ * Use `create(SkippedRowSchema)` to create a new message.
+ */
+export const SkippedRowSchema = /*@__PURE__*/
+  messageDesc(file_servable_training_v1_dataset, 1);
+
+/**
+ * Describes the message servable.training.v1.DatasetSplit.
+ * Use `create(DatasetSplitSchema)` to create a new message.
+ */
+export const DatasetSplitSchema = /*@__PURE__*/
+  messageDesc(file_servable_training_v1_dataset, 2);
+
+/**
+ * Describes the enum servable.training.v1.DatasetSplit.Method.
+ */
+export const DatasetSplit_MethodSchema = /*@__PURE__*/
+  enumDesc(file_servable_training_v1_dataset, 2, 0);
+
+/**
+ * How rows are divided.
+ *
+ * @generated from enum servable.training.v1.DatasetSplit.Method
+ */
+export const DatasetSplit_Method = /*@__PURE__*/
+  tsEnum(DatasetSplit_MethodSchema);
+
+/**
  * Describes the message servable.training.v1.Column.
  * Use `create(ColumnSchema)` to create a new message.
  */
 export const ColumnSchema = /*@__PURE__*/
-  messageDesc(file_servable_training_v1_dataset, 1);
+  messageDesc(file_servable_training_v1_dataset, 3);
 
 /**
  * Describes the enum servable.training.v1.Column.Kind.
  */
 export const Column_KindSchema = /*@__PURE__*/
-  enumDesc(file_servable_training_v1_dataset, 1, 0);
+  enumDesc(file_servable_training_v1_dataset, 3, 0);
 
 /**
  * What the values are.
@@ -54,4 +96,11 @@ export const Column_KindSchema = /*@__PURE__*/
  */
 export const Column_Kind = /*@__PURE__*/
   tsEnum(Column_KindSchema);
+
+/**
+ * Describes the message servable.training.v1.ColumnStatistics.
+ * Use `create(ColumnStatisticsSchema)` to create a new message.
+ */
+export const ColumnStatisticsSchema = /*@__PURE__*/
+  messageDesc(file_servable_training_v1_dataset, 4);
 

@@ -4,9 +4,9 @@
 
 import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
-import type { Dataset, DatasetSchema } from "./dataset_pb.js";
+import type { Dataset, DatasetSchema, DatasetSplit, DatasetSplitSchema } from "./dataset_pb.js";
+import type { EmptySchema, FieldMask } from "@bufbuild/protobuf/wkt";
 import type { TrainingJob, TrainingJobEventSchema, TrainingJobSchema } from "./training_job_pb.js";
-import type { EmptySchema } from "@bufbuild/protobuf/wkt";
 
 /**
  * Describes the file servable/training/v1/training.proto.
@@ -83,6 +83,13 @@ export declare type UploadDatasetRequest_Head = Message<"servable.training.v1.Up
    * @generated from field: servable.training.v1.Dataset dataset = 3;
    */
   dataset?: Dataset | undefined;
+
+  /**
+   * The data set may exist: what comes is its next version.
+   *
+   * @generated from field: bool new_version = 4;
+   */
+  newVersion: boolean;
 };
 
 /**
@@ -98,7 +105,7 @@ export declare const UploadDatasetRequest_HeadSchema: GenMessage<UploadDatasetRe
  */
 export declare type UploadDatasetRequest_File = Message<"servable.training.v1.UploadDatasetRequest.File"> & {
   /**
-   * What the file holds: "data" for CSV; "images" and "labels" for IDX and NPY.
+   * What the file holds: "images" and "labels" for IDX and NPY, "data" for the others.
    *
    * @generated from field: string role = 1;
    */
@@ -198,6 +205,122 @@ export declare type ListDatasetsResponse = Message<"servable.training.v1.ListDat
  * Use `create(ListDatasetsResponseSchema)` to create a new message.
  */
 export declare const ListDatasetsResponseSchema: GenMessage<ListDatasetsResponse>;
+
+/**
+ * Says how a data set's files are to be read from now on.
+ *
+ * @generated from message servable.training.v1.UpdateDatasetRequest
+ */
+export declare type UpdateDatasetRequest = Message<"servable.training.v1.UpdateDatasetRequest"> & {
+  /**
+   * The data set by `name`, and of the rest what `update_mask` names.
+   *
+   * @generated from field: servable.training.v1.Dataset dataset = 1;
+   */
+  dataset?: Dataset | undefined;
+
+  /**
+   * Out of: columns (those listed get the kind, others keep theirs), missing_values, bad_row_policy, description,
+   * image_shape; empty = all that are set.
+   *
+   * @generated from field: google.protobuf.FieldMask update_mask = 2;
+   */
+  updateMask?: FieldMask | undefined;
+};
+
+/**
+ * Describes the message servable.training.v1.UpdateDatasetRequest.
+ * Use `create(UpdateDatasetRequestSchema)` to create a new message.
+ */
+export declare const UpdateDatasetRequestSchema: GenMessage<UpdateDatasetRequest>;
+
+/**
+ * Asks for the versions of a data set.
+ *
+ * @generated from message servable.training.v1.ListDatasetVersionsRequest
+ */
+export declare type ListDatasetVersionsRequest = Message<"servable.training.v1.ListDatasetVersionsRequest"> & {
+  /**
+   * The data set.
+   *
+   * @generated from field: string parent = 1;
+   */
+  parent: string;
+
+  /**
+   * At most so many; 0 = 50, above 1000 = 1000.
+   *
+   * @generated from field: int32 page_size = 2;
+   */
+  pageSize: number;
+
+  /**
+   * `next_page_token` of the page before.
+   *
+   * @generated from field: string page_token = 3;
+   */
+  pageToken: string;
+};
+
+/**
+ * Describes the message servable.training.v1.ListDatasetVersionsRequest.
+ * Use `create(ListDatasetVersionsRequestSchema)` to create a new message.
+ */
+export declare const ListDatasetVersionsRequestSchema: GenMessage<ListDatasetVersionsRequest>;
+
+/**
+ * A page of versions.
+ *
+ * @generated from message servable.training.v1.ListDatasetVersionsResponse
+ */
+export declare type ListDatasetVersionsResponse = Message<"servable.training.v1.ListDatasetVersionsResponse"> & {
+  /**
+   * The versions, newest first.
+   *
+   * @generated from field: repeated servable.training.v1.Dataset datasets = 1;
+   */
+  datasets: Dataset[];
+
+  /**
+   * Token of the next page; empty at the end.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
+};
+
+/**
+ * Describes the message servable.training.v1.ListDatasetVersionsResponse.
+ * Use `create(ListDatasetVersionsResponseSchema)` to create a new message.
+ */
+export declare const ListDatasetVersionsResponseSchema: GenMessage<ListDatasetVersionsResponse>;
+
+/**
+ * Asks for a split.
+ *
+ * @generated from message servable.training.v1.CreateDatasetSplitRequest
+ */
+export declare type CreateDatasetSplitRequest = Message<"servable.training.v1.CreateDatasetSplitRequest"> & {
+  /**
+   * The data set or one of its versions.
+   *
+   * @generated from field: string parent = 1;
+   */
+  parent: string;
+
+  /**
+   * Method, column, shares and seed; the rest is the service's.
+   *
+   * @generated from field: servable.training.v1.DatasetSplit split = 2;
+   */
+  split?: DatasetSplit | undefined;
+};
+
+/**
+ * Describes the message servable.training.v1.CreateDatasetSplitRequest.
+ * Use `create(CreateDatasetSplitRequestSchema)` to create a new message.
+ */
+export declare const CreateDatasetSplitRequestSchema: GenMessage<CreateDatasetSplitRequest>;
 
 /**
  * Names a data set to delete.
@@ -410,6 +533,16 @@ export declare const TrainingService: GenService<{
     output: typeof DatasetSchema;
   },
   /**
+   * Reads the same files in another way (kinds of columns, missing values, bad rows): a new version. NOT_FOUND.
+   *
+   * @generated from rpc servable.training.v1.TrainingService.UpdateDataset
+   */
+  updateDataset: {
+    methodKind: "unary";
+    input: typeof UpdateDatasetRequestSchema;
+    output: typeof DatasetSchema;
+  },
+  /**
    * Reads a data set's schema, digest and statistics. NOT_FOUND.
    *
    * @generated from rpc servable.training.v1.TrainingService.GetDataset
@@ -430,7 +563,27 @@ export declare const TrainingService: GenService<{
     output: typeof ListDatasetsResponseSchema;
   },
   /**
-   * Deletes a data set. NOT_FOUND; FAILED_PRECONDITION while a job that has not ended uses it.
+   * Lists the versions of a data set, newest first. NOT_FOUND.
+   *
+   * @generated from rpc servable.training.v1.TrainingService.ListDatasetVersions
+   */
+  listDatasetVersions: {
+    methodKind: "unary";
+    input: typeof ListDatasetVersionsRequestSchema;
+    output: typeof ListDatasetVersionsResponseSchema;
+  },
+  /**
+   * Divides the rows of a version into training, validation and test, once and for good. NOT_FOUND; ALREADY_EXISTS.
+   *
+   * @generated from rpc servable.training.v1.TrainingService.CreateDatasetSplit
+   */
+  createDatasetSplit: {
+    methodKind: "unary";
+    input: typeof CreateDatasetSplitRequestSchema;
+    output: typeof DatasetSplitSchema;
+  },
+  /**
+   * Deletes a data set with all its versions. NOT_FOUND; FAILED_PRECONDITION while a job that has not ended uses it.
    *
    * @generated from rpc servable.training.v1.TrainingService.DeleteDataset
    */
