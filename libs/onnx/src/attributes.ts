@@ -1,5 +1,6 @@
 import type { Tensor } from "@servable/tensor";
-import { GraphError, type Attribute, type GraphNode } from "./graph.ts";
+import { GraphError } from "./graph-error.ts";
+import type { Attribute, GraphNode } from "./graph.ts";
 
 /** What the readers below need of a node. */
 type WithAttributes = Pick<GraphNode, "opType" | "attributes">;

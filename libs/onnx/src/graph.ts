@@ -1,11 +1,8 @@
 // A graph under construction. Values know their datatype and shape when they are made, so that a mistake is an error at the
 // line that made it, and not at the end inside onnxruntime.
 
-import { create, toBinary } from "@bufbuild/protobuf";
-import { elementCount, tensorOf, type Datatype, type Tensor, type ElementValue } from "@servable/tensor";
-import { decodeBytesElements } from "@servable/tensor";
-import { ELEMENT_TYPES } from "./element-type.ts";
-import { AttributeProtoSchema, AttributeProto_AttributeType as AttributeType, ModelProtoSchema, NodeProtoSchema, TensorProtoSchema, ValueInfoProtoSchema, type AttributeProto, type NodeProto, type TensorProto, type ValueInfoProto } from "./gen/onnx/onnx_pb.js";
+import { tensorOf, type Datatype, type ElementValue, type Tensor } from "@servable/tensor";
+import { GraphError } from "./graph-error.ts";
 
 /** A size, or the name of one that varies. A name that begins with "?" is an inferred one, see {@link isUnknown}. */
 export type Dimension = number | string;
@@ -36,6 +33,8 @@ export interface GraphNode {
   /** Undefined where an imported node leaves out an optional output. */
   readonly outputs: readonly (Value | undefined)[];
   readonly attributes: Readonly<Record<string, Attribute>>;
+  /** What the file that it came from calls it, for messages. */
+  readonly name?: string;
 }
 
 /** Type of a node's output, and the name that it is to have. */
@@ -45,16 +44,11 @@ export interface OutputSpec {
   readonly name?: string;
 }
 
-/** Raised while a graph is built: operands that do not fit. */
-export class GraphError extends Error {
-  override readonly name = "GraphError";
-}
-
 /** The opset of authored graphs: every operator used here has a CPU kernel in it. */
 export const OPSET = 21;
-const ML_OPSET = 3;
-/** onnxruntime 1.30 reads IR versions up to 13. */
-const IR_VERSION = 10n;
+
+/** The newest opset of the default domain that onnxruntime 1.30 loads. */
+export const OPSET_MAX = 26;
 
 /** A graph under construction: add inputs and nodes, then {@link buildModel}. */
 export class Graph {
@@ -67,6 +61,7 @@ export class Graph {
   readonly #taken = new Set<string>();
   readonly #prefix: string;
   #names = 0;
+  #unknown = 0;
 
   /** @param prefix begins every name that the graph makes up itself: a model that is imported later keeps its own names then */
   constructor(prefix = "") {
@@ -115,10 +110,33 @@ export class Graph {
   }
 
   /** Adds a node with several outputs, undefined = left out; a number follows a name that is taken. */
-  nodeOf(opType: string, inputs: readonly (Value | undefined)[], outputs: readonly (OutputSpec | undefined)[], attributes: Readonly<Record<string, Attribute>> = {}, domain = ""): (Value | undefined)[] {
+  nodeOf(opType: string, inputs: readonly (Value | undefined)[], outputs: readonly (OutputSpec | undefined)[], attributes: Readonly<Record<string, Attribute>> = {}, domain = "", name?: string): (Value | undefined)[] {
     const values = outputs.map((output) => output && this.#valueOf(opType, output));
-    this.nodes.push({ opType, domain, inputs, outputs: values, attributes });
+    this.nodes.push({ opType, domain, inputs, outputs: values, attributes, ...(name === undefined || name === "" ? {} : { name }) });
     return values;
+  }
+
+  /** The output of the last node with its sizes as the caller knows them, e.g. with their names. @throws GraphError when numbers differ */
+  restate(value: Value, shape: readonly Dimension[]): Value {
+    const outputs = this.nodes.at(-1)?.outputs as (Value | undefined)[] | undefined;
+    const at = outputs?.indexOf(value) ?? -1;
+    if (outputs === undefined || at < 0) throw new GraphError(`"${value.name}" is no output of the last node`);
+    const differs = value.shape.length !== shape.length || value.shape.some((size, axis) => typeof size === "number" && typeof shape[axis] === "number" && size !== shape[axis]);
+    if (differs) throw new GraphError(`"${value.name}" has the shape [${value.shape.join()}], not [${shape.join()}]`);
+    const restated = { ...value, shape };
+    outputs[at] = restated;
+    return restated;
+  }
+
+  /** A size that nobody knows before a run, see {@link isUnknown}; each is another one. */
+  unknownSize(): string {
+    // "#" keeps them apart from the names that models give.
+    return `?#${this.#unknown++}`;
+  }
+
+  /** Notes that a node needs a newer opset than {@link OPSET}. */
+  requireOpset(opset: number): void {
+    this.opset = Math.max(this.opset, opset);
   }
 
   /** An optional output of a node that is there: the one it has, or from now on gives. Gradients ask for, e.g., MaxPool's indices. */
@@ -151,86 +169,4 @@ export class Graph {
       if (!this.#taken.has(name)) return name;
     }
   }
-}
-
-/** What a model is made of. */
-export interface BuildOptions {
-  readonly graph: Graph;
-  /** Outputs by the name that callers see. */
-  readonly outputs: Readonly<Record<string, Value>>;
-  readonly name?: string;
-}
-
-/** The bytes of a model: only nodes that the outputs need, in a fixed order, so that the same graph gives the same bytes. */
-export function buildModel({ graph, outputs, name = "graph" }: BuildOptions): Uint8Array {
-  const named = Object.entries(outputs).map(([as, value]) => ({ as, value, node: graph.nodes.find(({ outputs: made }) => made.includes(value)) }));
-  for (const { as, value } of named) {
-    if (as !== value.name && graph.inputs.some(({ name: taken }) => taken === as)) throw new GraphError(`an input has the name of the output "${as}"`);
-  }
-  const needed = new Set<string>(named.map(({ value }) => value.name));
-  const nodes: GraphNode[] = [];
-  for (const node of [...graph.nodes].reverse()) {
-    if (!node.outputs.some((value) => value !== undefined && needed.has(value.name))) continue;
-    nodes.unshift(node);
-    for (const input of node.inputs) if (input !== undefined) needed.add(input.name);
-  }
-  const protos: NodeProto[] = nodes.map((node) =>
-    create(NodeProtoSchema, {
-      opType: node.opType,
-      domain: node.domain,
-      input: node.inputs.map((value) => value?.name ?? ""),
-      output: Array.from(node.outputs, (value) => value?.name ?? ""),
-      attribute: Object.entries(node.attributes).map(([key, value]) => attributeOf(key, value)),
-    }),
-  );
-  // Outputs get the callers' names by an Identity: one value may be several outputs, or an input itself.
-  for (const { as, value } of named) if (as !== value.name) protos.push(create(NodeProtoSchema, { opType: "Identity", input: [value.name], output: [as] }));
-  const domains = new Set(nodes.map(({ domain }) => domain));
-  const model = create(ModelProtoSchema, {
-    irVersion: IR_VERSION,
-    producerName: "servable",
-    opsetImport: [{ domain: "", version: BigInt(graph.opset) }, ...(domains.has("ai.onnx.ml") ? [{ domain: "ai.onnx.ml", version: BigInt(ML_OPSET) }] : []), ...(domains.has("com.microsoft") ? [{ domain: "com.microsoft", version: 1n }] : [])],
-    graph: {
-      name,
-      node: protos,
-      initializer: [...graph.initializers.values()].filter(({ value }) => needed.has(value.name)).map(({ value, tensor }) => tensorProtoOf(value.name, tensor)),
-      input: graph.inputs.map(valueInfoOf),
-      output: named.map(({ as, value }) => valueInfoOf({ ...value, name: as })),
-    },
-  });
-  return toBinary(ModelProtoSchema, model);
-}
-
-function valueInfoOf({ name, datatype, shape }: Value): ValueInfoProto {
-  return create(ValueInfoProtoSchema, {
-    name,
-    type: {
-      value: {
-        case: "tensorType",
-        value: {
-          elemType: ELEMENT_TYPES[datatype],
-          shape: { dim: shape.map((dimension) => (isUnknown(dimension) ? {} : { value: typeof dimension === "number" ? { case: "dimValue" as const, value: BigInt(dimension) } : { case: "dimParam" as const, value: dimension } })) },
-        },
-      },
-    },
-  });
-}
-
-function tensorProtoOf(name: string, { datatype, shape, data }: Tensor): TensorProto {
-  const head = { name, dataType: ELEMENT_TYPES[datatype], dims: shape.map(BigInt) };
-  return create(TensorProtoSchema, datatype === "BYTES" ? { ...head, stringData: decodeBytesElements(data, elementCount(shape)) } : { ...head, rawData: data });
-}
-
-function attributeOf(name: string, value: Attribute): AttributeProto {
-  const text = new TextEncoder();
-  if (typeof value === "number") return create(AttributeProtoSchema, { name, type: AttributeType.INT, i: BigInt(value) });
-  if (typeof value === "string") return create(AttributeProtoSchema, { name, type: AttributeType.STRING, s: text.encode(value) });
-  if (Array.isArray(value)) {
-    return typeof value[0] === "string"
-      ? create(AttributeProtoSchema, { name, type: AttributeType.STRINGS, strings: (value as string[]).map((each) => text.encode(each)) })
-      : create(AttributeProtoSchema, { name, type: AttributeType.INTS, ints: (value as number[]).map(BigInt) });
-  }
-  if ("float" in value) return create(AttributeProtoSchema, { name, type: AttributeType.FLOAT, f: value.float });
-  if ("floats" in value) return create(AttributeProtoSchema, { name, type: AttributeType.FLOATS, floats: [...value.floats] });
-  return create(AttributeProtoSchema, { name, type: AttributeType.TENSOR, t: tensorProtoOf("", (value as { tensor: Tensor }).tensor) });
 }

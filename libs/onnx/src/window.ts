@@ -1,5 +1,6 @@
 import { intsAttribute, textAttribute } from "./attributes.ts";
-import { GraphError, type Dimension, type GraphNode } from "./graph.ts";
+import { GraphError } from "./graph-error.ts";
+import type { Dimension, GraphNode } from "./graph.ts";
 
 /** How the windows of a convolution or pool lie over its input, one number for each spatial axis. */
 export interface Window {

@@ -1,4 +1,5 @@
-import { GraphError, type Attribute } from "../graph.ts";
+import { GraphError } from "../graph-error.ts";
+import type { Attribute } from "../graph.ts";
 import { AttributeProto_AttributeType as AttributeType, type AttributeProto } from "../gen/onnx/onnx_pb.js";
 import { tensorOfProto } from "../tensor-proto.ts";
 

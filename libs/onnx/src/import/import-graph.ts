@@ -1,14 +1,15 @@
 import type { Tensor } from "@servable/tensor";
 import { datatypeOf } from "../element-type.ts";
-import { GraphError, Graph, type Attribute, type Dimension, type Value } from "../graph.ts";
+import { GraphError } from "../graph-error.ts";
+import { Graph, type Attribute, type Dimension, type Value } from "../graph.ts";
 import type { GraphProto, ModelProto, NodeProto, TensorProto } from "../gen/onnx/onnx_pb.js";
 import { externalDataOf, isExternal, type ExternalData } from "../external-data.ts";
 import { signatureOf } from "../signature.ts";
 import { tensorOfProto } from "../tensor-proto.ts";
 import { attributeOfProto } from "./attribute-of-proto.ts";
-import { followContents, type Contents } from "./contents.ts";
-import { TYPES } from "./infer/index.ts";
-import { constantTensor, upgradeNode, type NodeDraft } from "./upgrade.ts";
+import { contentsIn } from "../infer/contents.ts";
+import { inferTypes, type NodeDraft } from "../infer/infer-types.ts";
+import { constantTensor, upgradeNode } from "./upgrade.ts";
 
 /** How a model is taken into a graph. */
 export interface ImportOptions {
@@ -50,7 +51,6 @@ export function importGraph(model: ModelProto, { graph = new Graph(), inputs: gi
   graph.opset = Math.max(graph.opset, opset);
 
   const values = new Map<string, Value>();
-  const contents = followContents(graph);
   const inputs = new Map<string, Value>();
   for (const { name, datatype, shape, dimensionNames } of signatureOf(model).inputs) {
     const sizes = shape.map((size, axis): Dimension => (size >= 0 ? size : `?${dimensionNames[axis] || `${name}.${axis}`}`));
@@ -60,7 +60,7 @@ export function importGraph(model: ModelProto, { graph = new Graph(), inputs: gi
   }
   addWeights(proto, graph, values, readExternal);
 
-  const scope: Scope = { graph, values, contents, opset, unknown: counter() };
+  const scope: Scope = { graph, values, opset };
   for (const node of proto.node) {
     for (const [name, value] of addNode(node, scope)) values.set(name, substitute(name, value));
   }
@@ -72,15 +72,7 @@ export function importGraph(model: ModelProto, { graph = new Graph(), inputs: gi
 interface Scope {
   readonly graph: Graph;
   readonly values: Map<string, Value>;
-  readonly contents: Contents;
   readonly opset: number;
-  readonly unknown: () => string;
-}
-
-function counter(): () => string {
-  let count = 0;
-  // "#" keeps them apart from the names that models give.
-  return () => `?#${count++}`;
 }
 
 function addWeights(proto: GraphProto, graph: Graph, values: Map<string, Value>, readExternal: ImportOptions["readExternal"]): void {
@@ -96,7 +88,7 @@ function externalTensor(proto: TensorProto, readExternal: ImportOptions["readExt
 }
 
 /** Adds a node; answers its outputs by their names in the model. */
-function addNode(proto: NodeProto, { graph, values, contents, opset, unknown }: Scope): [string, Value][] {
+function addNode(proto: NodeProto, { graph, values, opset }: Scope): [string, Value][] {
   const where = `node "${proto.name || (proto.output[0] ?? "")}" (${proto.opType})`;
   try {
     const attributes: Record<string, Attribute> = Object.fromEntries(proto.attribute.map((attribute) => [attribute.name, attributeOfProto(attribute, where)]));
@@ -104,12 +96,10 @@ function addNode(proto: NodeProto, { graph, values, contents, opset, unknown }: 
     if (proto.opType === "Constant") return [[proto.output[0] ?? "", graph.weight(proto.output[0] ?? "constant", constantTensor({ opType: "Constant", attributes }))]];
     const draft: NodeDraft = { opType: proto.opType, domain: proto.domain === "ai.onnx" ? "" : proto.domain, inputs, attributes, outputCount: proto.output.length };
     const node = upgradeNode(draft, opset, graph);
-    const rule = TYPES[node.domain === "" ? node.opType : `${node.domain}::${node.opType}`];
-    if (rule === undefined) throw new GraphError("the operator is not known here");
-    const types = rule({ node, inputs: node.inputs, outputCount: node.outputCount, contents: (value) => contents.of(value), unknown });
+    const types = inferTypes(graph, node);
     const names = proto.output.slice(0, node.outputCount);
-    const outputs = graph.nodeOf(node.opType, node.inputs, names.map((name, index) => (name === "" || types[index] === undefined ? undefined : { ...types[index], name })), node.attributes, node.domain);
-    contents.follow({ ...node, outputs });
+    const outputs = graph.nodeOf(node.opType, node.inputs, names.map((name, index) => (name === "" || types[index] === undefined ? undefined : { ...types[index], name })), node.attributes, node.domain, proto.name);
+    contentsIn(graph).follow({ ...node, outputs });
     return outputs.flatMap((value, index): [string, Value][] => (value === undefined ? [] : [[proto.output[index] ?? "", value]]));
   } catch (error) {
     if (error instanceof GraphError) throw new GraphError(`${where}: ${error.message}`, { cause: error });

@@ -4,16 +4,9 @@
 
 import { tensorOf } from "@servable/tensor";
 import { floatAttribute, floatsAttribute, intAttribute, intsAttribute, textAttribute } from "../attributes.ts";
-import { GraphError, type Attribute, type Graph, type Value } from "../graph.ts";
-
-/** A node on its way into a graph. */
-export interface NodeDraft {
-  readonly opType: string;
-  readonly domain: string;
-  readonly inputs: readonly (Value | undefined)[];
-  readonly attributes: Readonly<Record<string, Attribute>>;
-  readonly outputCount: number;
-}
+import { GraphError } from "../graph-error.ts";
+import type { Graph, Value } from "../graph.ts";
+import type { NodeDraft } from "../infer/infer-types.ts";
 
 type Upgrade = (node: NodeDraft, graph: Graph) => NodeDraft;
 

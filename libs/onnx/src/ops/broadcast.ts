@@ -1,4 +1,5 @@
-import { GraphError, isUnknown, type Dimension } from "../graph.ts";
+import { GraphError } from "../graph-error.ts";
+import { isUnknown, type Dimension } from "../graph.ts";
 
 /**
  * The shape of an elementwise result (numpy rules). A named dimension fits itself and 1; an unknown one fits anything.

@@ -1,69 +1,90 @@
 import type { Datatype } from "@servable/tensor";
-import { GraphError, type Dimension, type Graph, type Value } from "../graph.ts";
-import { broadcastShapes } from "./broadcast.ts";
+import { ELEMENT_TYPES } from "../element-type.ts";
+import type { Graph, Value } from "../graph.ts";
+import { op } from "./op.ts";
 
-function elementwise(graph: Graph, opType: string, a: Value, b: Value, datatype: Datatype = a.datatype): Value {
-  if (a.datatype !== b.datatype) throw new GraphError(`${opType} of ${a.datatype} and ${b.datatype}: cast one of them`);
-  return graph.node(opType, [a, b], { datatype, shape: broadcastShapes(a.shape, b.shape) });
-}
-
-function unary(graph: Graph, opType: string, x: Value): Value {
-  return graph.node(opType, [x], { datatype: x.datatype, shape: x.shape });
-}
-
-/** ai.onnx::Add, elementwise with broadcasting. */
-export const add = (graph: Graph, a: Value, b: Value): Value => elementwise(graph, "Add", a, b);
+/** ai.onnx::Add, elementwise with broadcasting, as all of this file. */
+export const add = (graph: Graph, a: Value, b: Value): Value => op(graph, "Add", [a, b]);
 /** ai.onnx::Sub. */
-export const sub = (graph: Graph, a: Value, b: Value): Value => elementwise(graph, "Sub", a, b);
+export const sub = (graph: Graph, a: Value, b: Value): Value => op(graph, "Sub", [a, b]);
 /** ai.onnx::Mul. */
-export const mul = (graph: Graph, a: Value, b: Value): Value => elementwise(graph, "Mul", a, b);
-/** ai.onnx::Div. */
-export const div = (graph: Graph, a: Value, b: Value): Value => elementwise(graph, "Div", a, b);
-/** ai.onnx::Equal → BOOL. */
-export const equal = (graph: Graph, a: Value, b: Value): Value => elementwise(graph, "Equal", a, b, "BOOL");
-/** ai.onnx::Greater → BOOL. */
-export const greater = (graph: Graph, a: Value, b: Value): Value => elementwise(graph, "Greater", a, b, "BOOL");
-/** ai.onnx::Neg. */
-export const neg = (graph: Graph, x: Value): Value => unary(graph, "Neg", x);
-/** ai.onnx::Exp. */
-export const exp = (graph: Graph, x: Value): Value => unary(graph, "Exp", x);
-/** ai.onnx::Log. */
-export const log = (graph: Graph, x: Value): Value => unary(graph, "Log", x);
-/** ai.onnx::Identity. */
-export const identity = (graph: Graph, x: Value): Value => unary(graph, "Identity", x);
-/** ai.onnx::IsNaN → BOOL. */
-export const isNaN = (graph: Graph, x: Value): Value => graph.node("IsNaN", [x], { datatype: "BOOL", shape: x.shape });
+export const mul = (graph: Graph, a: Value, b: Value): Value => op(graph, "Mul", [a, b]);
+/** ai.onnx::Div; of whole numbers it cuts towards zero. */
+export const div = (graph: Graph, a: Value, b: Value): Value => op(graph, "Div", [a, b]);
+/** ai.onnx::Pow; the exponent may have another datatype. */
+export const pow = (graph: Graph, a: Value, b: Value): Value => op(graph, "Pow", [a, b]);
+/** ai.onnx::Mod of whole numbers; the sign is the divisor's. */
+export const mod = (graph: Graph, a: Value, b: Value): Value => op(graph, "Mod", [a, b]);
+/** ai.onnx::Max of any number of operands. */
+export const max = (graph: Graph, ...operands: readonly Value[]): Value => op(graph, "Max", operands);
+/** ai.onnx::Min of any number of operands. */
+export const min = (graph: Graph, ...operands: readonly Value[]): Value => op(graph, "Min", operands);
+/** ai.onnx::Sum of any number of operands. */
+export const sum = (graph: Graph, ...operands: readonly Value[]): Value => op(graph, "Sum", operands);
 
-/** ai.onnx::Cast. */
-export function cast(graph: Graph, x: Value, datatype: Datatype, elementType: number): Value {
-  return graph.node("Cast", [x], { datatype, shape: x.shape }, { to: elementType });
+/** ai.onnx::Equal → BOOL. */
+export const equal = (graph: Graph, a: Value, b: Value): Value => op(graph, "Equal", [a, b]);
+/** ai.onnx::Greater → BOOL. */
+export const greater = (graph: Graph, a: Value, b: Value): Value => op(graph, "Greater", [a, b]);
+/** ai.onnx::GreaterOrEqual → BOOL. */
+export const greaterOrEqual = (graph: Graph, a: Value, b: Value): Value => op(graph, "GreaterOrEqual", [a, b]);
+/** ai.onnx::Less → BOOL. */
+export const less = (graph: Graph, a: Value, b: Value): Value => op(graph, "Less", [a, b]);
+/** ai.onnx::LessOrEqual → BOOL. */
+export const lessOrEqual = (graph: Graph, a: Value, b: Value): Value => op(graph, "LessOrEqual", [a, b]);
+/** ai.onnx::And of BOOLs. */
+export const and = (graph: Graph, a: Value, b: Value): Value => op(graph, "And", [a, b]);
+/** ai.onnx::Or of BOOLs. */
+export const or = (graph: Graph, a: Value, b: Value): Value => op(graph, "Or", [a, b]);
+/** ai.onnx::Not of a BOOL. */
+export const not = (graph: Graph, x: Value): Value => op(graph, "Not", [x]);
+/** ai.onnx::IsNaN → BOOL. */
+export const isNaN = (graph: Graph, x: Value): Value => op(graph, "IsNaN", [x]);
+/** ai.onnx::IsInf → BOOL, of either sign. */
+export const isInf = (graph: Graph, x: Value): Value => op(graph, "IsInf", [x]);
+
+/** ai.onnx::Neg. */
+export const neg = (graph: Graph, x: Value): Value => op(graph, "Neg", [x]);
+/** ai.onnx::Abs. */
+export const abs = (graph: Graph, x: Value): Value => op(graph, "Abs", [x]);
+/** ai.onnx::Sign. */
+export const sign = (graph: Graph, x: Value): Value => op(graph, "Sign", [x]);
+/** ai.onnx::Exp. */
+export const exp = (graph: Graph, x: Value): Value => op(graph, "Exp", [x]);
+/** ai.onnx::Log. */
+export const log = (graph: Graph, x: Value): Value => op(graph, "Log", [x]);
+/** ai.onnx::Sqrt. */
+export const sqrt = (graph: Graph, x: Value): Value => op(graph, "Sqrt", [x]);
+/** ai.onnx::Reciprocal: 1/x. */
+export const reciprocal = (graph: Graph, x: Value): Value => op(graph, "Reciprocal", [x]);
+/** ai.onnx::Sin. */
+export const sin = (graph: Graph, x: Value): Value => op(graph, "Sin", [x]);
+/** ai.onnx::Cos. */
+export const cos = (graph: Graph, x: Value): Value => op(graph, "Cos", [x]);
+/** ai.onnx::Erf. */
+export const erf = (graph: Graph, x: Value): Value => op(graph, "Erf", [x]);
+/** ai.onnx::Floor. */
+export const floor = (graph: Graph, x: Value): Value => op(graph, "Floor", [x]);
+/** ai.onnx::Ceil. */
+export const ceil = (graph: Graph, x: Value): Value => op(graph, "Ceil", [x]);
+/** ai.onnx::Round, halves to the even neighbour. */
+export const round = (graph: Graph, x: Value): Value => op(graph, "Round", [x]);
+/** ai.onnx::Identity. */
+export const identity = (graph: Graph, x: Value): Value => op(graph, "Identity", [x]);
+
+/** ai.onnx::Clip to [low, high]; a bound left out does not hold. */
+export function clip(graph: Graph, x: Value, low?: number, high?: number): Value {
+  const bound = (value: number | undefined): Value | undefined => (value === undefined ? undefined : graph.constant(x.datatype, [], [value]));
+  return op(graph, "Clip", [x, bound(low), bound(high)]);
+}
+
+/** ai.onnx::Cast. @param elementType ONNX's number of the datatype, which follows from it */
+export function cast(graph: Graph, x: Value, datatype: Datatype, elementType: number = ELEMENT_TYPES[datatype]): Value {
+  return op(graph, "Cast", [x], { to: elementType });
 }
 
 /** ai.onnx::Where: `x` where the condition holds, else `y`. */
-export function where(graph: Graph, condition: Value, x: Value, y: Value): Value {
-  if (x.datatype !== y.datatype) throw new GraphError(`Where of ${x.datatype} and ${y.datatype}: cast one of them`);
-  return graph.node("Where", [condition, x, y], { datatype: x.datatype, shape: broadcastShapes(condition.shape, broadcastShapes(x.shape, y.shape)) });
-}
+export const where = (graph: Graph, condition: Value, x: Value, y: Value): Value => op(graph, "Where", [condition, x, y]);
 
-/** ai.onnx::MatMul of matrices: a [m, k] · b [k, n] → [m, n]. */
-export function matMul(graph: Graph, a: Value, b: Value): Value {
-  const [m, k] = matrixShape(a);
-  const [k2, n] = matrixShape(b);
-  if (k !== k2) throw new GraphError(`MatMul of [${a.shape.join()}] and [${b.shape.join()}]: the inner sizes differ`);
-  return graph.node("MatMul", [a, b], { datatype: a.datatype, shape: [m, n] });
-}
-
-/** ai.onnx::Gemm of matrices: a' · b' (+ c), each of a and b transposed when asked. */
-export function gemm(graph: Graph, a: Value, b: Value, options: { c?: Value; transA?: boolean; transB?: boolean } = {}): Value {
-  const [m, k] = options.transA === true ? matrixShape(a).reverse() : matrixShape(a);
-  const [k2, n] = options.transB === true ? matrixShape(b).reverse() : matrixShape(b);
-  if (k !== k2) throw new GraphError(`Gemm of [${a.shape.join()}] and [${b.shape.join()}]: the inner sizes differ`);
-  const inputs = options.c === undefined ? [a, b] : [a, b, options.c];
-  return graph.node("Gemm", inputs, { datatype: a.datatype, shape: [m as Dimension, n as Dimension] }, { transA: options.transA === true ? 1 : 0, transB: options.transB === true ? 1 : 0 });
-}
-
-function matrixShape(x: Value): [Dimension, Dimension] {
-  const [rows, columns] = x.shape;
-  if (x.shape.length !== 2 || rows === undefined || columns === undefined) throw new GraphError(`"${x.name}" has shape [${x.shape.join()}], a matrix is needed`);
-  return [rows, columns];
-}
+/** A number of the datatype of another value. */
+export const scalar = (graph: Graph, like: Value, value: number): Value => graph.constant(like.datatype, [], [value]);

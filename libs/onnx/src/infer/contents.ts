@@ -5,7 +5,7 @@
 import { elementsOf } from "@servable/tensor";
 import { intAttribute, intsAttribute, tensorAttribute } from "../attributes.ts";
 import type { Dimension, Graph, GraphNode, Value } from "../graph.ts";
-import { sliceRange } from "./infer/shape-ops.ts";
+import { sliceRange } from "./shape-ops.ts";
 
 /** Larger tensors are no shapes. */
 const ELEMENTS_FOLLOWED_MAX = 64;
@@ -17,8 +17,18 @@ export interface Contents {
   follow(node: GraphNode): void;
 }
 
-/** Follows the integers of a graph. */
-export function followContents(graph: Graph): Contents {
+const FOLLOWED = new WeakMap<Graph, Contents>();
+
+/** The integers of a graph, followed from its first node on that was made by inference. */
+export function contentsIn(graph: Graph): Contents {
+  const before = FOLLOWED.get(graph);
+  if (before !== undefined) return before;
+  const contents = followContents(graph);
+  FOLLOWED.set(graph, contents);
+  return contents;
+}
+
+function followContents(graph: Graph): Contents {
   const known = new Map<Value, readonly Dimension[]>();
   const of = (value: Value | undefined): readonly Dimension[] | undefined => {
     if (value === undefined) return undefined;

@@ -1,5 +1,5 @@
-import { isFloat, type Datatype } from "@servable/tensor";
-import { GraphError, type Dimension, type GraphNode, type OutputSpec, type Value } from "../../graph.ts";
+import { GraphError } from "../graph-error.ts";
+import { isUnknown, type Dimension, type GraphNode, type OutputSpec, type Value } from "../graph.ts";
 
 /** What the types of a node's outputs follow from. */
 export interface Inference {
@@ -8,6 +8,8 @@ export interface Inference {
   readonly outputCount: number;
   /** Elements of an integer tensor as far as they are known: sizes, or names of sizes. */
   contents(value: Value | undefined): readonly Dimension[] | undefined;
+  /** Elements of a constant float tensor; undefined for one that is computed. */
+  floats(value: Value | undefined): readonly number[] | undefined;
   /** A size that nobody knows yet. */
   unknown(): Dimension;
 }
@@ -47,5 +49,7 @@ export function productOf(dimensions: readonly Dimension[]): number | undefined 
   return dimensions.reduce<number | undefined>((product, size) => (product === undefined || typeof size !== "number" ? undefined : product * size), 1);
 }
 
-/** Whether values of the datatype carry gradients. */
-export const isReal = (datatype: Datatype): boolean => isFloat(datatype);
+/** Whether two sizes cannot be the same: other numbers, or other names that callers gave. */
+export function differ(a: Dimension | undefined, b: Dimension | undefined): boolean {
+  return a !== undefined && b !== undefined && a !== b && !isUnknown(a) && !isUnknown(b);
+}

@@ -1,8 +1,9 @@
-import { intAttribute, intsAttribute, tensorAttribute } from "../../attributes.ts";
-import { datatypeOf } from "../../element-type.ts";
-import { GraphError, type Dimension } from "../../graph.ts";
-import { broadcastShapes } from "../../ops/broadcast.ts";
-import { axisOf, lengthOf, numbersOf, operand, productOf, type InferRule, type Inference } from "./inference.ts";
+import { intAttribute, intsAttribute, tensorAttribute } from "../attributes.ts";
+import { datatypeOf } from "../element-type.ts";
+import { GraphError } from "../graph-error.ts";
+import type { Dimension } from "../graph.ts";
+import { broadcastShapes } from "../ops/broadcast.ts";
+import { axisOf, differ, lengthOf, numbersOf, operand, productOf, type InferRule, type Inference } from "./inference.ts";
 
 /** A shape that an integer operand states, unknown sizes where its elements are not known. */
 function statedShape(inference: Inference, index: number): Dimension[] {
@@ -113,11 +114,17 @@ export const SHAPE_TYPES: Readonly<Record<string, InferRule>> = {
   Transpose: (inference) => {
     const { datatype, shape } = operand(inference, 0);
     const perm = intsAttribute(inference.node, "perm") ?? shape.map((_, axis) => shape.length - 1 - axis);
+    if (perm.length !== shape.length || perm.some((_, axis) => !perm.includes(axis))) throw new GraphError(`[${perm.join()}] is no order of ${shape.length} axes`);
     return [{ datatype, shape: perm.map((axis) => shape[axis] ?? 1) }];
   },
   Concat: (inference) => {
     const { datatype, shape } = operand(inference, 0);
     const axis = axisOf(intAttribute(inference.node, "axis", 0), shape.length, "Concat");
+    for (const part of inference.inputs) {
+      if (part === undefined) continue;
+      if (part.datatype !== datatype) throw new GraphError(`${datatype} and ${part.datatype} do not mix: cast one of them`);
+      if (part.shape.length !== shape.length || part.shape.some((size, at) => at !== axis && differ(size, shape[at]))) throw new GraphError(`[${part.shape.join()}] does not fit [${shape.join()}] anywhere but along axis ${axis}`);
+    }
     const total = inference.inputs.reduce<Dimension | undefined>((size, part) => (part === undefined ? size : sum(size, part.shape[axis] ?? 0)), 0);
     return [{ datatype, shape: shape.map((size, at) => (at === axis ? (total ?? inference.unknown()) : (inference.inputs.map((part) => part?.shape[at]).find((each) => typeof each === "number") ?? size))) }];
   },
@@ -142,6 +149,7 @@ export const SHAPE_TYPES: Readonly<Record<string, InferRule>> = {
   },
   Gather: (inference) => {
     const [data, indices] = [operand(inference, 0), operand(inference, 1)];
+    if (indices.datatype !== "INT64" && indices.datatype !== "INT32") throw new GraphError(`indices are ${indices.datatype}, INT32 or INT64 is needed`);
     const axis = axisOf(intAttribute(inference.node, "axis", 0), data.shape.length, "Gather");
     return [{ datatype: data.datatype, shape: [...data.shape.slice(0, axis), ...indices.shape, ...data.shape.slice(axis + 1)] }];
   },

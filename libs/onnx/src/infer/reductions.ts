@@ -1,6 +1,7 @@
-import { intAttribute } from "../../attributes.ts";
-import { GraphError, type Dimension } from "../../graph.ts";
-import { axisOf, lengthOf, numbersOf, operand, type InferRule } from "./inference.ts";
+import { intAttribute } from "../attributes.ts";
+import { GraphError } from "../graph-error.ts";
+import type { Dimension } from "../graph.ts";
+import { axisOf, differ, lengthOf, numbersOf, operand, type InferRule } from "./inference.ts";
 
 /** Axes come as an input; without it all are reduced, or none when the node says so. */
 const reduction: InferRule = (inference) => {
@@ -42,8 +43,11 @@ export const REDUCTION_TYPES: Readonly<Record<string, InferRule>> = {
   Gemm: (inference) => {
     const [a, b] = [operand(inference, 0), operand(inference, 1)];
     if (a.shape.length !== 2 || b.shape.length !== 2) throw new GraphError("Gemm of something else than matrices");
-    const rows = a.shape[intAttribute(inference.node, "transA", 0) === 1 ? 1 : 0] as Dimension;
-    const columns = b.shape[intAttribute(inference.node, "transB", 0) === 1 ? 0 : 1] as Dimension;
+    const [transA, transB] = [intAttribute(inference.node, "transA", 0), intAttribute(inference.node, "transB", 0)];
+    const rows = a.shape[transA === 1 ? 1 : 0] as Dimension;
+    const columns = b.shape[transB === 1 ? 0 : 1] as Dimension;
+    const [inner, inner2] = [a.shape[transA === 1 ? 0 : 1], b.shape[transB === 1 ? 1 : 0]];
+    if (differ(inner, inner2)) throw new GraphError(`the inner sizes differ: ${inner} and ${inner2}`);
     return [{ datatype: a.datatype, shape: [rows, columns] }];
   },
 };
