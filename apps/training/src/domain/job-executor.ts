@@ -1,11 +1,12 @@
-import type { ColumnKind, DatasetFormat, EvaluationRecord, ProgressRecord, TrainingSpecRecord } from "./records.ts";
+import type { DatasetInput, SplitRows } from "./dataset-reader/dataset-table.ts";
+import type { EvaluationRecord, ProgressRecord, TrainingSpecRecord } from "./records.ts";
 
 /** What a training process is told; all of it can be sent to another process. */
-export interface AttemptInput {
-  readonly files: readonly { readonly role: string; readonly path: string }[];
-  readonly format: DatasetFormat;
-  readonly columns: readonly { readonly name: string; readonly kind: ColumnKind }[];
-  readonly missingValues: readonly string[];
+export interface AttemptInput extends DatasetInput {
+  /** Rows of the data set's stored split that the specification names; unset = the task draws one by seed and validationFraction. */
+  readonly splitRows?: SplitRows | undefined;
+  /** The base model's files as its version has them, e.g. "model.onnx" and "tokenizer.json". */
+  readonly baseModel?: { readonly folder: string } | undefined;
   readonly spec: TrainingSpecRecord;
   /** An empty folder for the result. */
   readonly outputDir: string;

@@ -1,6 +1,9 @@
 // What the service keeps, as plain values: rpc/messages.ts turns them into messages, store/ into rows.
 
 import type { Identity } from "@servable/auth";
+import type { TrainingSpecRecord } from "./training-spec-record.ts";
+
+export type { Family, OptimizerKind, TrainingSpecRecord } from "./training-spec-record.ts";
 
 /** How a data set's bytes are laid out. */
 export type DatasetFormat = "csv" | "idx" | "npy" | "jsonl" | "parquet" | "npz" | "image_zip" | "text" | "chat";
@@ -44,31 +47,6 @@ export interface DatasetRecord {
   readonly sizeBytes: number;
   readonly files: readonly DatasetFileRecord[];
   readonly createTimeMs: number;
-}
-
-/** Model families. */
-export type Family = "logistic_regression" | "softmax_regression" | "mlp";
-
-/** Optimisers. */
-export type OptimizerKind = "adam" | "sgd";
-
-/** What is learned and how, every default filled in. */
-export interface TrainingSpecRecord {
-  /** Column to predict; empty for images. */
-  readonly targetColumn: string;
-  /** "This class against the rest"; empty = all classes. */
-  readonly positiveClass: string;
-  /** Undefined = chosen by the number of classes. */
-  readonly family: Family | undefined;
-  readonly hiddenUnits: readonly number[];
-  readonly optimizer: OptimizerKind;
-  readonly learningRate: number;
-  readonly momentum: number;
-  readonly epochCount: number;
-  readonly batchSize: number;
-  readonly validationFraction: number;
-  readonly seed: number;
-  readonly weightDecay: number;
 }
 
 /** States of a job; the machine is drawn in training-job.ts. */

@@ -1,6 +1,6 @@
 // Records ↔ messages: the only place where the two forms meet.
 
-import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import { create } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { Column_Kind, DatasetSchema, Dataset_Format, type Dataset } from "@servable/contracts/training/v1/dataset";
 import {
@@ -9,16 +9,13 @@ import {
   TrainingJobSchema,
   TrainingJob_State,
   TrainingProgressSchema,
-  TrainingSpecSchema,
-  TrainingSpec_Family,
-  TrainingSpec_Optimizer,
   type TrainingJob,
   type TrainingJobEvent,
-  type TrainingSpec,
 } from "@servable/contracts/training/v1/training_job";
 import type { DatasetHead } from "../domain/dataset-catalog.ts";
-import type { ColumnKind, DatasetFormat, DatasetRecord, EvaluationRecord, Family, JobEventRecord, JobRecord, OptimizerKind, ProgressRecord, TrainingSpecRecord } from "../domain/records.ts";
-import type { TrainingSpecDraft } from "../domain/training-spec.ts";
+import type { ColumnKind, DatasetFormat, DatasetRecord, EvaluationRecord, JobEventRecord, JobRecord, ProgressRecord } from "../domain/records.ts";
+import { numberOf, wordOf } from "./enum-words.ts";
+import { specMessage } from "./spec-messages.ts";
 
 const FORMATS: readonly (readonly [DatasetFormat, Dataset_Format])[] = [
   ["csv", Dataset_Format.CSV],
@@ -39,16 +36,6 @@ const KINDS: readonly (readonly [ColumnKind, Column_Kind])[] = [
   ["datetime", Column_Kind.DATETIME],
   ["ignored", Column_Kind.IGNORED],
 ];
-const FAMILIES: readonly (readonly [Family, TrainingSpec_Family])[] = [
-  ["logistic_regression", TrainingSpec_Family.LOGISTIC_REGRESSION],
-  ["softmax_regression", TrainingSpec_Family.SOFTMAX_REGRESSION],
-  ["mlp", TrainingSpec_Family.MLP],
-];
-const OPTIMIZERS: readonly (readonly [OptimizerKind, TrainingSpec_Optimizer])[] = [
-  ["adam", TrainingSpec_Optimizer.ADAM],
-  ["sgd", TrainingSpec_Optimizer.SGD],
-];
-
 export function datasetHead(parent: string, datasetId: string, dataset: Dataset): DatasetHead {
   return {
     parent,
@@ -87,23 +74,6 @@ export function datasetMessage(dataset: DatasetRecord): Dataset {
   });
 }
 
-export function specDraft(spec: TrainingSpec): TrainingSpecDraft {
-  return {
-    targetColumn: spec.targetColumn,
-    positiveClass: spec.positiveClass,
-    family: wordOf(FAMILIES, spec.family),
-    hiddenUnits: spec.hiddenUnits,
-    optimizer: wordOf(OPTIMIZERS, spec.optimizer),
-    learningRate: spec.learningRate,
-    momentum: spec.momentum,
-    epochCount: spec.epochCount,
-    batchSize: spec.batchSize,
-    validationFraction: spec.validationFraction,
-    seed: spec.seed,
-    weightDecay: spec.weightDecay,
-  };
-}
-
 export function jobMessage(job: JobRecord): TrainingJob {
   return create(TrainingJobSchema, {
     name: job.name,
@@ -133,16 +103,6 @@ export function eventMessage({ offset, timeMs, event }: JobEventRecord): Trainin
   });
 }
 
-function specMessage(spec: TrainingSpecRecord): MessageInitShape<typeof TrainingSpecSchema> {
-  return {
-    ...spec,
-    family: spec.family === undefined ? TrainingSpec_Family.UNSPECIFIED : numberOf(FAMILIES, spec.family),
-    hiddenUnits: [...spec.hiddenUnits],
-    optimizer: numberOf(OPTIMIZERS, spec.optimizer),
-    seed: BigInt(spec.seed),
-  };
-}
-
 function progressMessage({ validationLoss, validationAccuracy, ...progress }: ProgressRecord) {
   return create(TrainingProgressSchema, {
     ...progress,
@@ -164,14 +124,4 @@ function evaluationMessage({ auc, ...evaluation }: EvaluationRecord) {
     classMetrics: evaluation.classMetrics.map((metrics) => ({ ...metrics, rowCount: BigInt(metrics.rowCount) })),
     confusionMatrix: evaluation.confusionMatrix.map(BigInt),
   });
-}
-
-function wordOf<W extends string, N extends number>(table: readonly (readonly [W, N])[], number: N): W | undefined {
-  return table.find(([, value]) => value === number)?.[0];
-}
-
-function numberOf<W extends string, N extends number>(table: readonly (readonly [W, N])[], word: W): N {
-  const row = table.find(([name]) => name === word);
-  if (row === undefined) throw new TypeError(`no enum value for "${word}"`);
-  return row[1];
 }

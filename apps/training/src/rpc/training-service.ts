@@ -7,7 +7,8 @@ import type { DatasetCatalog } from "../domain/dataset-catalog.ts";
 import type { JobLog } from "../domain/job-log.ts";
 import type { JobQueue } from "../domain/job-queue.ts";
 import { authorize } from "@servable/auth";
-import { datasetHead, datasetMessage, eventMessage, jobMessage, specDraft } from "./messages.ts";
+import { datasetHead, datasetMessage, eventMessage, jobMessage } from "./messages.ts";
+import { specDraft } from "./spec-messages.ts";
 import { readUpload } from "./upload-reader.ts";
 
 /** servable.training.v1.TrainingService over the domain. */
@@ -61,6 +62,10 @@ export function trainingService({ datasets, jobs, log }: { datasets: DatasetCata
       authorize(identity, "developer", name);
       return jobMessage(await jobs.cancel(name));
     },
+    pauseTrainingJob: notYet,
+    resumeTrainingJob: notYet,
+    estimateTrainingJob: notYet,
+    listTrainingCheckpoints: notYet,
     async *watchTrainingJob({ name, afterOffset }, { identity, signal }) {
       authorize(identity, "user", name);
       const { name: job } = await jobs.get(name);
@@ -71,4 +76,8 @@ export function trainingService({ datasets, jobs, log }: { datasets: DatasetCata
 
 function required(field: string): StatusError {
   return new StatusError("FIELD_REQUIRED", `${field} is required`, { metadata: { field } });
+}
+
+function notYet(): never {
+  throw new StatusError("UNIMPLEMENTED", "this service does not know the method yet");
 }

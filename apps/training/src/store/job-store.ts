@@ -1,5 +1,6 @@
 import type { Kysely } from "kysely";
 import type { JobRecord } from "../domain/records.ts";
+import { SPEC_DEFAULTS } from "../domain/training-spec-record.ts";
 import type { TrainingStore } from "../domain/training-store.ts";
 import type { TrainingSchema } from "./schema.ts";
 import { insertNew } from "@servable/storage";
@@ -58,5 +59,7 @@ function recordOf(row: { record_json: string } | undefined): JobRecord | undefin
 }
 
 function toRecord(row: { record_json: string }): JobRecord {
-  return JSON.parse(row.record_json) as JobRecord;
+  const job = JSON.parse(row.record_json) as JobRecord;
+  // A record of an older release lacks what was added since.
+  return { ...job, spec: { ...SPEC_DEFAULTS, ...job.spec } };
 }

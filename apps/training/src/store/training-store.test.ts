@@ -4,6 +4,7 @@ import { StatusError } from "@servable/errors";
 import { openDatabase, type Database } from "@servable/storage";
 import { testDatabases } from "@servable/testing";
 import type { DatasetRecord, JobRecord } from "../domain/records.ts";
+import { SPEC_DEFAULTS } from "../domain/training-spec-record.ts";
 import type { TrainingStore } from "../domain/training-store.ts";
 import { TRAINING_MIGRATIONS, type TrainingSchema } from "./schema.ts";
 import { createTrainingStore } from "./sql-training-store.ts";
@@ -31,7 +32,7 @@ const job = (name: string, changes: Partial<JobRecord> = {}): Omit<JobRecord, "s
   dataset: "projects/p/datasets/d",
   datasetDigest: "sha256:00",
   model: "projects/p/models/m",
-  spec: { targetColumn: "a", positiveClass: "", family: undefined, hiddenUnits: [], optimizer: "adam", learningRate: 0.001, momentum: 0, epochCount: 10, batchSize: 32, validationFraction: 0.2, seed: 0, weightDecay: 0 },
+  spec: { ...SPEC_DEFAULTS, targetColumn: "a" },
   state: "QUEUED",
   failureReason: "",
   failureMessage: "",

@@ -8,12 +8,13 @@ import { tempDir } from "@servable/testing";
 import ort from "onnxruntime-node";
 import type { AttemptInput } from "../domain/job-executor.ts";
 import type { ColumnKind, TrainingSpecRecord } from "../domain/records.ts";
+import { SPEC_DEFAULTS } from "../domain/training-spec-record.ts";
 import { areaUnderCurve } from "./evaluation.ts";
 import { train } from "./trainer.ts";
 
 const directory = tempDir();
 after(() => directory[Symbol.dispose]());
-const spec: TrainingSpecRecord = { targetColumn: "", positiveClass: "", family: undefined, hiddenUnits: [], optimizer: "adam", learningRate: 0.05, momentum: 0, epochCount: 30, batchSize: 16, validationFraction: 0.2, seed: 7, weightDecay: 0 };
+const spec: TrainingSpecRecord = { ...SPEC_DEFAULTS, learningRate: 0.05, epochCount: 30, batchSize: 16, seed: 7 };
 const hooks = { signal: new AbortController().signal, onProgress: () => {}, now: () => performance.now() };
 
 /** Points left and right of x = 5, a color that helps, and gaps. */

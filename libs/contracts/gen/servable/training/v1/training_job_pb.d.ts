@@ -4,7 +4,7 @@
 
 import type { GenEnum, GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
-import type { Timestamp } from "@bufbuild/protobuf/wkt";
+import type { Duration, Timestamp } from "@bufbuild/protobuf/wkt";
 
 /**
  * Describes the file servable/training/v1/training_job.proto.
@@ -128,6 +128,71 @@ export declare type TrainingJob = Message<"servable.training.v1.TrainingJob"> & 
    * @generated from field: google.protobuf.Timestamp end_time = 16;
    */
   endTime?: Timestamp | undefined;
+
+  /**
+   * Among jobs that wait, a higher one goes first, and may take the place of a running lower one, which is queued again with
+   * a checkpoint; -100 to 100.
+   *
+   * @generated from field: int32 priority = 17;
+   */
+  priority: number;
+
+  /**
+   * The caller's own words about the job; at most 32 with keys and values of at most 63 characters.
+   *
+   * @generated from field: map<string, string> labels = 18;
+   */
+  labels: { [key: string]: string };
+
+  /**
+   * What it may use before it is ended; what is not set is bounded by the service's settings.
+   *
+   * @generated from field: servable.training.v1.TrainingLimits limits = 19;
+   */
+  limits?: TrainingLimits | undefined;
+
+  /**
+   * A job of this project that ran before: this one repeats its run from its record, registers nothing, and SUCCEEDS only
+   * where the weights are the same bits. The specification is the other job's.
+   *
+   * @generated from field: string reproduced_job = 20;
+   */
+  reproducedJob: string;
+
+  /**
+   * The newest checkpoint; unset before the first.
+   *
+   * @generated from field: servable.training.v1.TrainingCheckpoint checkpoint = 21;
+   */
+  checkpoint?: TrainingCheckpoint | undefined;
+
+  /**
+   * What made the result; set when training began, complete when SUCCEEDED.
+   *
+   * @generated from field: servable.training.v1.RunRecord run_record = 22;
+   */
+  runRecord?: RunRecord | undefined;
+
+  /**
+   * What it was expected to cost, measured on its first steps; unset before.
+   *
+   * @generated from field: servable.training.v1.CostEstimate cost_estimate = 23;
+   */
+  costEstimate?: CostEstimate | undefined;
+
+  /**
+   * What it used so far, all attempts together.
+   *
+   * @generated from field: servable.training.v1.TrainingUsage usage = 24;
+   */
+  usage?: TrainingUsage | undefined;
+
+  /**
+   * The study of which it is a trial, "projects/{project}/tuningStudies/{tuning_study}"; empty for others.
+   *
+   * @generated from field: string tuning_study = 25;
+   */
+  tuningStudy: string;
 };
 
 /**
@@ -137,7 +202,9 @@ export declare type TrainingJob = Message<"servable.training.v1.TrainingJob"> & 
 export declare const TrainingJobSchema: GenMessage<TrainingJob>;
 
 /**
- * QUEUED → RUNNING → SUCCEEDED | FAILED | CANCELLED; QUEUED → CANCELLED; RUNNING → QUEUED when its process died.
+ * QUEUED → RUNNING → SUCCEEDED | FAILED | CANCELLED; QUEUED, PAUSED → CANCELLED; RUNNING → QUEUED when its process died,
+ * its service stopped or a job of higher priority took its place; QUEUED, RUNNING → PAUSED → QUEUED. A job that runs again
+ * goes on from its newest checkpoint.
  *
  * @generated from enum servable.training.v1.TrainingJob.State
  */
@@ -183,12 +250,357 @@ export enum TrainingJob_State {
    * @generated from enum value: STATE_CANCELLED = 5;
    */
   CANCELLED = 5,
+
+  /**
+   * Stopped by PauseTrainingJob, with a checkpoint; waits for ResumeTrainingJob.
+   *
+   * @generated from enum value: STATE_PAUSED = 6;
+   */
+  PAUSED = 6,
 }
 
 /**
  * Describes the enum servable.training.v1.TrainingJob.State.
  */
 export declare const TrainingJob_StateSchema: GenEnum<TrainingJob_State>;
+
+/**
+ * What a job may use; beyond it the job FAILS and says so.
+ *
+ * @generated from message servable.training.v1.TrainingLimits
+ */
+export declare type TrainingLimits = Message<"servable.training.v1.TrainingLimits"> & {
+  /**
+   * Time of all its attempts together; unset = the service's (SERVABLE_TRAINING_TIME_MAX).
+   *
+   * @generated from field: google.protobuf.Duration run_duration = 1;
+   */
+  runDuration?: Duration | undefined;
+
+  /**
+   * Resident memory of its process; 0 = the service's (SERVABLE_TRAINING_MEMORY_MAX).
+   *
+   * @generated from field: int64 memory_bytes = 2;
+   */
+  memoryBytes: bigint;
+
+  /**
+   * Price of what it uses, in the currency of the service's price; 0 = no limit.
+   *
+   * @generated from field: double cost = 3;
+   */
+  cost: number;
+
+  /**
+   * It is ended at this time, also while it waits.
+   *
+   * @generated from field: google.protobuf.Timestamp deadline_time = 4;
+   */
+  deadlineTime?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message servable.training.v1.TrainingLimits.
+ * Use `create(TrainingLimitsSchema)` to create a new message.
+ */
+export declare const TrainingLimitsSchema: GenMessage<TrainingLimits>;
+
+/**
+ * A point from which a job goes on exactly as if it had never stopped.
+ *
+ * @generated from message servable.training.v1.TrainingCheckpoint
+ */
+export declare type TrainingCheckpoint = Message<"servable.training.v1.TrainingCheckpoint"> & {
+  /**
+   * Steps done.
+   *
+   * @generated from field: int64 step = 1;
+   */
+  step: bigint;
+
+  /**
+   * Epochs begun.
+   *
+   * @generated from field: int32 epoch = 2;
+   */
+  epoch: number;
+
+  /**
+   * "sha256:…" of its bytes.
+   *
+   * @generated from field: string digest = 3;
+   */
+  digest: string;
+
+  /**
+   * Bytes.
+   *
+   * @generated from field: int64 size_bytes = 4;
+   */
+  sizeBytes: bigint;
+
+  /**
+   * The attempt that wrote it.
+   *
+   * @generated from field: int32 attempt = 5;
+   */
+  attempt: number;
+
+  /**
+   * When it was written.
+   *
+   * @generated from field: google.protobuf.Timestamp create_time = 6;
+   */
+  createTime?: Timestamp | undefined;
+
+  /**
+   * What was last measured on the validation rows, by the names of TrainingProgress.
+   *
+   * @generated from field: map<string, double> metrics = 7;
+   */
+  metrics: { [key: string]: number };
+
+  /**
+   * Whether its weights are the best so far by the metric of early stopping.
+   *
+   * @generated from field: bool best = 8;
+   */
+  best: boolean;
+};
+
+/**
+ * Describes the message servable.training.v1.TrainingCheckpoint.
+ * Use `create(TrainingCheckpointSchema)` to create a new message.
+ */
+export declare const TrainingCheckpointSchema: GenMessage<TrainingCheckpoint>;
+
+/**
+ * Everything that decides the result of a run: the same record gives the same weights.
+ *
+ * @generated from message servable.training.v1.RunRecord
+ */
+export declare type RunRecord = Message<"servable.training.v1.RunRecord"> & {
+  /**
+   * Seed of split, first weights, batch order and dropout.
+   *
+   * @generated from field: int64 seed = 1;
+   */
+  seed: bigint;
+
+  /**
+   * Threads of onnxruntime; sums are ordered by them.
+   *
+   * @generated from field: int32 thread_count = 2;
+   */
+  threadCount: number;
+
+  /**
+   * "sha256:…" of the data set.
+   *
+   * @generated from field: string dataset_digest = 3;
+   */
+  datasetDigest: string;
+
+  /**
+   * "sha256:…" over the rows of training, validation and test part.
+   *
+   * @generated from field: string split_digest = 4;
+   */
+  splitDigest: string;
+
+  /**
+   * "sha256:…" of the training graph.
+   *
+   * @generated from field: string graph_digest = 5;
+   */
+  graphDigest: string;
+
+  /**
+   * "sha256:…" over the names and bytes of the result's weights; empty before SUCCEEDED.
+   *
+   * @generated from field: string weights_digest = 6;
+   */
+  weightsDigest: string;
+
+  /**
+   * Versions by name: "servable", "onnxruntime", "node".
+   *
+   * @generated from field: map<string, string> versions = 7;
+   */
+  versions: { [key: string]: string };
+
+  /**
+   * Processor architecture and vector extensions, e.g. "x64 avx2 fma": kernels are chosen by it.
+   *
+   * @generated from field: string instruction_set = 8;
+   */
+  instructionSet: string;
+
+  /**
+   * The whole specification with every default filled in, JSON.
+   *
+   * @generated from field: string specification_json = 9;
+   */
+  specificationJson: string;
+
+  /**
+   * "sha256:…" of the base model's file; empty without one.
+   *
+   * @generated from field: string base_model_digest = 10;
+   */
+  baseModelDigest: string;
+
+  /**
+   * Numbers that were trained.
+   *
+   * @generated from field: int64 trainable_parameter_count = 11;
+   */
+  trainableParameterCount: bigint;
+
+  /**
+   * Optimiser steps done.
+   *
+   * @generated from field: int64 step_count = 12;
+   */
+  stepCount: bigint;
+};
+
+/**
+ * Describes the message servable.training.v1.RunRecord.
+ * Use `create(RunRecordSchema)` to create a new message.
+ */
+export declare const RunRecordSchema: GenMessage<RunRecord>;
+
+/**
+ * What a job is expected to use.
+ *
+ * @generated from message servable.training.v1.CostEstimate
+ */
+export declare type CostEstimate = Message<"servable.training.v1.CostEstimate"> & {
+  /**
+   * Optimiser steps in all.
+   *
+   * @generated from field: int64 step_count = 1;
+   */
+  stepCount: bigint;
+
+  /**
+   * Measured time of one step.
+   *
+   * @generated from field: double seconds_per_step = 2;
+   */
+  secondsPerStep: number;
+
+  /**
+   * Time of the whole run.
+   *
+   * @generated from field: google.protobuf.Duration run_duration = 3;
+   */
+  runDuration?: Duration | undefined;
+
+  /**
+   * Memory of its process.
+   *
+   * @generated from field: int64 memory_bytes = 4;
+   */
+  memoryBytes: bigint;
+
+  /**
+   * Price of the run; 0 where the service has no price.
+   *
+   * @generated from field: double cost = 5;
+   */
+  cost: number;
+
+  /**
+   * Currency of the price, e.g. "EUR".
+   *
+   * @generated from field: string currency = 6;
+   */
+  currency: string;
+
+  /**
+   * Numbers that are trained.
+   *
+   * @generated from field: int64 trainable_parameter_count = 7;
+   */
+  trainableParameterCount: bigint;
+
+  /**
+   * Steps that were measured.
+   *
+   * @generated from field: int32 measured_step_count = 8;
+   */
+  measuredStepCount: number;
+};
+
+/**
+ * Describes the message servable.training.v1.CostEstimate.
+ * Use `create(CostEstimateSchema)` to create a new message.
+ */
+export declare const CostEstimateSchema: GenMessage<CostEstimate>;
+
+/**
+ * What a job used, all attempts together.
+ *
+ * @generated from message servable.training.v1.TrainingUsage
+ */
+export declare type TrainingUsage = Message<"servable.training.v1.TrainingUsage"> & {
+  /**
+   * Wall clock of its processes.
+   *
+   * @generated from field: google.protobuf.Duration run_duration = 1;
+   */
+  runDuration?: Duration | undefined;
+
+  /**
+   * Processor time of its processes.
+   *
+   * @generated from field: google.protobuf.Duration cpu_duration = 2;
+   */
+  cpuDuration?: Duration | undefined;
+
+  /**
+   * The most memory that a process of it had.
+   *
+   * @generated from field: int64 peak_memory_bytes = 3;
+   */
+  peakMemoryBytes: bigint;
+
+  /**
+   * Rows trained on, each as often as it was.
+   *
+   * @generated from field: int64 row_count = 4;
+   */
+  rowCount: bigint;
+
+  /**
+   * Tokens trained on; 0 where the data is no text.
+   *
+   * @generated from field: int64 token_count = 5;
+   */
+  tokenCount: bigint;
+
+  /**
+   * Price; 0 where the service has none.
+   *
+   * @generated from field: double cost = 6;
+   */
+  cost: number;
+
+  /**
+   * Currency of the price.
+   *
+   * @generated from field: string currency = 7;
+   */
+  currency: string;
+};
+
+/**
+ * Describes the message servable.training.v1.TrainingUsage.
+ * Use `create(TrainingUsageSchema)` to create a new message.
+ */
+export declare const TrainingUsageSchema: GenMessage<TrainingUsage>;
 
 /**
  * What is learned and how.
@@ -274,11 +686,216 @@ export declare type TrainingSpec = Message<"servable.training.v1.TrainingSpec"> 
   seed: bigint;
 
   /**
-   * L2 penalty on the weights; 0 = none.
+   * Decay of the weights: L2 for Adam, SGD, RMSprop and Adagrad, decoupled for AdamW, Lion and LAMB; 0 = none.
    *
    * @generated from field: double weight_decay = 12;
    */
   weightDecay: number;
+
+  /**
+   * What the optimiser has beside its rate.
+   *
+   * @generated from field: servable.training.v1.OptimizerSettings optimizer_settings = 13;
+   */
+  optimizerSettings?: OptimizerSettings | undefined;
+
+  /**
+   * How the learning rate changes; unset = constant.
+   *
+   * @generated from field: servable.training.v1.LearningRateSchedule schedule = 14;
+   */
+  schedule?: LearningRateSchedule | undefined;
+
+  /**
+   * What is minimised.
+   *
+   * @generated from field: servable.training.v1.TrainingSpec.Loss loss = 15;
+   */
+  loss: TrainingSpec_Loss;
+
+  /**
+   * Exponent of the focal loss; 0 = 2.
+   *
+   * @generated from field: double focal_gamma = 16;
+   */
+  focalGamma: number;
+
+  /**
+   * Where the Huber loss becomes straight, in standard deviations of the target; 0 = 1.
+   *
+   * @generated from field: double huber_delta = 17;
+   */
+  huberDelta: number;
+
+  /**
+   * Share of the truth that is spread over all classes, 0 to below 1.
+   *
+   * @generated from field: double label_smoothing = 18;
+   */
+  labelSmoothing: number;
+
+  /**
+   * Batches whose gradients are added up for one step; 0 = 1.
+   *
+   * @generated from field: int32 accumulation_count = 19;
+   */
+  accumulationCount: number;
+
+  /**
+   * Gradients longer than this are shortened to it; 0 = never.
+   *
+   * @generated from field: double clip_norm = 20;
+   */
+  clipNorm: number;
+
+  /**
+   * Chance of a hidden value to be dropped, 0 to below 1.
+   *
+   * @generated from field: double dropout = 21;
+   */
+  dropout: number;
+
+  /**
+   * Factor of the sum of absolute weights in the loss; 0 = none.
+   *
+   * @generated from field: double l1_penalty = 22;
+   */
+  l1Penalty: number;
+
+  /**
+   * Factor of half the sum of squared weights in the loss; 0 = none.
+   *
+   * @generated from field: double l2_penalty = 23;
+   */
+  l2Penalty: number;
+
+  /**
+   * Decay of the moving average of the weights, which then are the result, e.g. 0.999; 0 = no average.
+   *
+   * @generated from field: double ema_decay = 24;
+   */
+  emaDecay: number;
+
+  /**
+   * When training ends before its steps are done; unset = never.
+   *
+   * @generated from field: servable.training.v1.EarlyStopping early_stopping = 25;
+   */
+  earlyStopping?: EarlyStopping | undefined;
+
+  /**
+   * Version or alias that training begins with: "projects/{project}/models/{model}/versions/{number}" or
+   * ".../models/{model}/aliases/{alias}"; only families that are made from one.
+   *
+   * @generated from field: string base_model = 26;
+   */
+  baseModel: string;
+
+  /**
+   * Parameters that keep their values, by patterns of their names with "*" for any text, e.g. "encoder.layers.0.*".
+   *
+   * @generated from field: repeated string frozen_parameters = 27;
+   */
+  frozenParameters: string[];
+
+  /**
+   * Trains small matrices beside the base model's own; unset = all that is not frozen is trained.
+   *
+   * @generated from field: servable.training.v1.LowRankAdaptation low_rank_adaptation = 28;
+   */
+  lowRankAdaptation?: LowRankAdaptation | undefined;
+
+  /**
+   * Name of the data set's stored split; empty = one drawn by `seed` and `validation_fraction`.
+   *
+   * @generated from field: string split = 29;
+   */
+  split: string;
+
+  /**
+   * Threads of onnxruntime, 1 to the service's bound; 0 = 1. Part of the record: other sums come of another number.
+   *
+   * @generated from field: int32 thread_count = 30;
+   */
+  threadCount: number;
+
+  /**
+   * Ends after so many steps, whatever `epoch_count` says; 0 = by epochs.
+   *
+   * @generated from field: int64 step_count_max = 31;
+   */
+  stepCountMax: bigint;
+
+  /**
+   * Steps between two looks at the validation rows; 0 = at each epoch's end.
+   *
+   * @generated from field: int64 evaluation_interval_steps = 32;
+   */
+  evaluationIntervalSteps: bigint;
+
+  /**
+   * When checkpoints are written.
+   *
+   * @generated from field: servable.training.v1.CheckpointPolicy checkpoint_policy = 33;
+   */
+  checkpointPolicy?: CheckpointPolicy | undefined;
+
+  /**
+   * Tokens of a text, beyond which it is cut; 0 = 128.
+   *
+   * @generated from field: int32 max_sequence_length = 34;
+   */
+  maxSequenceLength: number;
+
+  /**
+   * Pixels of both sides that images are brought to; 0 = as they are, or as the base model wants them.
+   *
+   * @generated from field: int32 image_size = 35;
+   */
+  imageSize: number;
+
+  /**
+   * Sizes of networks that are built here.
+   *
+   * @generated from field: servable.training.v1.Architecture architecture = 36;
+   */
+  architecture?: Architecture | undefined;
+
+  /**
+   * The column of a text; empty where there is one only.
+   *
+   * @generated from field: string text_column = 37;
+   */
+  textColumn: string;
+
+  /**
+   * Columns that are learned from; empty = all but the target.
+   *
+   * @generated from field: repeated string feature_columns = 38;
+   */
+  featureColumns: string[];
+
+  /**
+   * Weights of rows in the loss by class; classes that are not named have 1.
+   *
+   * @generated from field: map<string, double> class_weights = 39;
+   */
+  classWeights: { [key: string]: number };
+
+  /**
+   * Numeric fields by their path, e.g. {"learning_rate": 0.01, "optimizer_settings.beta1": 0.8, "hidden_units.0": 64}: what a
+   * study varies. They win over the fields.
+   *
+   * @generated from field: map<string, double> hyperparameters = 40;
+   */
+  hyperparameters: { [key: string]: number };
+
+  /**
+   * How often a run whose loss is no number goes back to its last checkpoint with half the rate; unset = 2.
+   *
+   * @generated from field: optional int32 rollback_count_max = 41;
+   */
+  rollbackCountMax?: number | undefined;
 };
 
 /**
@@ -315,11 +932,53 @@ export enum TrainingSpec_Family {
   SOFTMAX_REGRESSION = 2,
 
   /**
-   * Hidden relu layers, then as the two above by the number of classes.
+   * Hidden relu layers, then as the two above by the number of classes; for a numeric target one number.
    *
    * @generated from enum value: FAMILY_MLP = 3;
    */
   MLP = 3,
+
+  /**
+   * One number: least squares or Huber.
+   *
+   * @generated from enum value: FAMILY_LINEAR_REGRESSION = 4;
+   */
+  LINEAR_REGRESSION = 4,
+
+  /**
+   * LeNet-5 for images.
+   *
+   * @generated from enum value: FAMILY_LENET = 5;
+   */
+  LENET = 5,
+
+  /**
+   * A residual network for images; ResNet-20 unless `architecture` says otherwise.
+   *
+   * @generated from enum value: FAMILY_RESNET = 6;
+   */
+  RESNET = 6,
+
+  /**
+   * A BERT-class base model with a new head for texts.
+   *
+   * @generated from enum value: FAMILY_TEXT_CLASSIFIER = 7;
+   */
+  TEXT_CLASSIFIER = 7,
+
+  /**
+   * A GPT-class language model, from the begin or from a base model.
+   *
+   * @generated from enum value: FAMILY_CAUSAL_LM = 8;
+   */
+  CAUSAL_LM = 8,
+
+  /**
+   * Any classifier of the registry, taught on.
+   *
+   * @generated from enum value: FAMILY_IMPORTED = 9;
+   */
+  IMPORTED = 9,
 }
 
 /**
@@ -353,12 +1012,415 @@ export enum TrainingSpec_Optimizer {
    * @generated from enum value: OPTIMIZER_SGD = 2;
    */
   SGD = 2,
+
+  /**
+   * Adam with decoupled decay, Loshchilov & Hutter 2019.
+   *
+   * @generated from enum value: OPTIMIZER_ADAMW = 3;
+   */
+  ADAMW = 3,
+
+  /**
+   * Chen et al. 2023.
+   *
+   * @generated from enum value: OPTIMIZER_LION = 4;
+   */
+  LION = 4,
+
+  /**
+   * Tieleman & Hinton 2012.
+   *
+   * @generated from enum value: OPTIMIZER_RMSPROP = 5;
+   */
+  RMSPROP = 5,
+
+  /**
+   * Duchi et al. 2011.
+   *
+   * @generated from enum value: OPTIMIZER_ADAGRAD = 6;
+   */
+  ADAGRAD = 6,
+
+  /**
+   * You et al. 2020.
+   *
+   * @generated from enum value: OPTIMIZER_LAMB = 7;
+   */
+  LAMB = 7,
 }
 
 /**
  * Describes the enum servable.training.v1.TrainingSpec.Optimizer.
  */
 export declare const TrainingSpec_OptimizerSchema: GenEnum<TrainingSpec_Optimizer>;
+
+/**
+ * What is minimised.
+ *
+ * @generated from enum servable.training.v1.TrainingSpec.Loss
+ */
+export enum TrainingSpec_Loss {
+  /**
+   * Not set: cross-entropy for classes, mean squared error for numbers.
+   *
+   * @generated from enum value: LOSS_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * Softmax or sigmoid cross-entropy.
+   *
+   * @generated from enum value: LOSS_CROSS_ENTROPY = 1;
+   */
+  CROSS_ENTROPY = 1,
+
+  /**
+   * Cross-entropy that looks away from what is easy, Lin et al. 2017; `focal_gamma`.
+   *
+   * @generated from enum value: LOSS_FOCAL = 2;
+   */
+  FOCAL = 2,
+
+  /**
+   * Mean squared error.
+   *
+   * @generated from enum value: LOSS_MEAN_SQUARED_ERROR = 3;
+   */
+  MEAN_SQUARED_ERROR = 3,
+
+  /**
+   * Squared near 0, straight beyond `huber_delta`.
+   *
+   * @generated from enum value: LOSS_HUBER = 4;
+   */
+  HUBER = 4,
+}
+
+/**
+ * Describes the enum servable.training.v1.TrainingSpec.Loss.
+ */
+export declare const TrainingSpec_LossSchema: GenEnum<TrainingSpec_Loss>;
+
+/**
+ * What an optimiser has beside its rate; what is not set has the value of its paper.
+ *
+ * @generated from message servable.training.v1.OptimizerSettings
+ */
+export declare type OptimizerSettings = Message<"servable.training.v1.OptimizerSettings"> & {
+  /**
+   * Decay of the first moment: Adam, AdamW, LAMB 0.9, Lion 0.9.
+   *
+   * @generated from field: optional double beta1 = 1;
+   */
+  beta1?: number | undefined;
+
+  /**
+   * Decay of the second moment: Adam, AdamW, LAMB 0.999, Lion 0.99.
+   *
+   * @generated from field: optional double beta2 = 2;
+   */
+  beta2?: number | undefined;
+
+  /**
+   * Added to the divisor: 1e-8, LAMB 1e-6, Adagrad 1e-10.
+   *
+   * @generated from field: optional double epsilon = 3;
+   */
+  epsilon?: number | undefined;
+
+  /**
+   * Looks ahead along the momentum: SGD.
+   *
+   * @generated from field: bool nesterov = 4;
+   */
+  nesterov: boolean;
+
+  /**
+   * Decay of RMSprop's mean square; 0.99.
+   *
+   * @generated from field: optional double smoothing = 5;
+   */
+  smoothing?: number | undefined;
+
+  /**
+   * RMSprop by the variance instead of the mean square.
+   *
+   * @generated from field: bool centered = 6;
+   */
+  centered: boolean;
+};
+
+/**
+ * Describes the message servable.training.v1.OptimizerSettings.
+ * Use `create(OptimizerSettingsSchema)` to create a new message.
+ */
+export declare const OptimizerSettingsSchema: GenMessage<OptimizerSettings>;
+
+/**
+ * How the learning rate changes.
+ *
+ * @generated from message servable.training.v1.LearningRateSchedule
+ */
+export declare type LearningRateSchedule = Message<"servable.training.v1.LearningRateSchedule"> & {
+  /**
+   * The shape.
+   *
+   * @generated from field: servable.training.v1.LearningRateSchedule.Shape shape = 1;
+   */
+  shape: LearningRateSchedule_Shape;
+
+  /**
+   * Steps in which the rate first rises from 0.
+   *
+   * @generated from field: int64 warmup_steps = 2;
+   */
+  warmupSteps: bigint;
+
+  /**
+   * Factor of a STEP or PLATEAU; 0 = 0.1.
+   *
+   * @generated from field: double factor = 3;
+   */
+  factor: number;
+
+  /**
+   * Steps between two changes of STEP; 0 = a third of all.
+   *
+   * @generated from field: int64 interval_steps = 4;
+   */
+  intervalSteps: bigint;
+
+  /**
+   * Evaluations without improvement before PLATEAU changes; 0 = 3.
+   *
+   * @generated from field: int32 patience = 5;
+   */
+  patience: number;
+
+  /**
+   * Share of the rate at the end of COSINE and LINEAR.
+   *
+   * @generated from field: double final_fraction = 6;
+   */
+  finalFraction: number;
+
+  /**
+   * Share of the steps in which ONE_CYCLE rises; 0 = 0.3.
+   *
+   * @generated from field: double rise_fraction = 7;
+   */
+  riseFraction: number;
+};
+
+/**
+ * Describes the message servable.training.v1.LearningRateSchedule.
+ * Use `create(LearningRateScheduleSchema)` to create a new message.
+ */
+export declare const LearningRateScheduleSchema: GenMessage<LearningRateSchedule>;
+
+/**
+ * One of the shapes.
+ *
+ * @generated from enum servable.training.v1.LearningRateSchedule.Shape
+ */
+export enum LearningRateSchedule_Shape {
+  /**
+   * Not set: constant.
+   *
+   * @generated from enum value: SHAPE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * Stays.
+   *
+   * @generated from enum value: SHAPE_CONSTANT = 1;
+   */
+  CONSTANT = 1,
+
+  /**
+   * Times `factor` every `interval_steps`.
+   *
+   * @generated from enum value: SHAPE_STEP = 2;
+   */
+  STEP = 2,
+
+  /**
+   * Half a cosine down to `final_fraction`, Loshchilov & Hutter 2017.
+   *
+   * @generated from enum value: SHAPE_COSINE = 3;
+   */
+  COSINE = 3,
+
+  /**
+   * Up to the rate and far down again, Smith & Topin 2018.
+   *
+   * @generated from enum value: SHAPE_ONE_CYCLE = 4;
+   */
+  ONE_CYCLE = 4,
+
+  /**
+   * Times `factor` when the metric of early stopping did not improve for `patience` evaluations.
+   *
+   * @generated from enum value: SHAPE_PLATEAU = 5;
+   */
+  PLATEAU = 5,
+
+  /**
+   * Straight down to `final_fraction`.
+   *
+   * @generated from enum value: SHAPE_LINEAR = 6;
+   */
+  LINEAR = 6,
+}
+
+/**
+ * Describes the enum servable.training.v1.LearningRateSchedule.Shape.
+ */
+export declare const LearningRateSchedule_ShapeSchema: GenEnum<LearningRateSchedule_Shape>;
+
+/**
+ * When training ends before its steps are done; the result has the best weights.
+ *
+ * @generated from message servable.training.v1.EarlyStopping
+ */
+export declare type EarlyStopping = Message<"servable.training.v1.EarlyStopping"> & {
+  /**
+   * What is watched, by the names of TrainingProgress.metrics; empty = "validation_loss".
+   *
+   * @generated from field: string metric = 1;
+   */
+  metric: string;
+
+  /**
+   * Evaluations without improvement that are borne; 0 = 3.
+   *
+   * @generated from field: int32 patience = 2;
+   */
+  patience: number;
+
+  /**
+   * Less than this is no improvement.
+   *
+   * @generated from field: double min_delta = 3;
+   */
+  minDelta: number;
+};
+
+/**
+ * Describes the message servable.training.v1.EarlyStopping.
+ * Use `create(EarlyStoppingSchema)` to create a new message.
+ */
+export declare const EarlyStoppingSchema: GenMessage<EarlyStopping>;
+
+/**
+ * Small matrices A and B beside a matrix W that stays: W + alpha / rank · B A. Hu et al. 2021.
+ *
+ * @generated from message servable.training.v1.LowRankAdaptation
+ */
+export declare type LowRankAdaptation = Message<"servable.training.v1.LowRankAdaptation"> & {
+  /**
+   * Rows of A; 0 = 8.
+   *
+   * @generated from field: int32 rank = 1;
+   */
+  rank: number;
+
+  /**
+   * Scale; 0 = twice the rank.
+   *
+   * @generated from field: double alpha = 2;
+   */
+  alpha: number;
+
+  /**
+   * Matrices that get them, by patterns of their names with "*" for any text; empty = all of the network's products.
+   *
+   * @generated from field: repeated string targets = 3;
+   */
+  targets: string[];
+};
+
+/**
+ * Describes the message servable.training.v1.LowRankAdaptation.
+ * Use `create(LowRankAdaptationSchema)` to create a new message.
+ */
+export declare const LowRankAdaptationSchema: GenMessage<LowRankAdaptation>;
+
+/**
+ * When checkpoints are written, and how many are kept.
+ *
+ * @generated from message servable.training.v1.CheckpointPolicy
+ */
+export declare type CheckpointPolicy = Message<"servable.training.v1.CheckpointPolicy"> & {
+  /**
+   * Steps between two; 0 = by time only.
+   *
+   * @generated from field: int64 interval_steps = 1;
+   */
+  intervalSteps: bigint;
+
+  /**
+   * Time between two; unset = the service's (SERVABLE_TRAINING_CHECKPOINT_INTERVAL).
+   *
+   * @generated from field: google.protobuf.Duration interval_duration = 2;
+   */
+  intervalDuration?: Duration | undefined;
+
+  /**
+   * The newest so many are kept, the best beside them; 0 = 2.
+   *
+   * @generated from field: int32 keep_count = 3;
+   */
+  keepCount: number;
+};
+
+/**
+ * Describes the message servable.training.v1.CheckpointPolicy.
+ * Use `create(CheckpointPolicySchema)` to create a new message.
+ */
+export declare const CheckpointPolicySchema: GenMessage<CheckpointPolicy>;
+
+/**
+ * Sizes of networks that are built here; 0 = the family's own.
+ *
+ * @generated from message servable.training.v1.Architecture
+ */
+export declare type Architecture = Message<"servable.training.v1.Architecture"> & {
+  /**
+   * Layers of a transformer, or blocks in each of three stages of a ResNet.
+   *
+   * @generated from field: int32 layer_count = 1;
+   */
+  layerCount: number;
+
+  /**
+   * Heads of attention.
+   *
+   * @generated from field: int32 head_count = 2;
+   */
+  headCount: number;
+
+  /**
+   * Width of a transformer, or channels of a ResNet's first stage.
+   *
+   * @generated from field: int32 width = 3;
+   */
+  width: number;
+
+  /**
+   * Width between the two products of a transformer's feed-forward part; 0 = four times `width`.
+   *
+   * @generated from field: int32 feed_forward_width = 4;
+   */
+  feedForwardWidth: number;
+};
+
+/**
+ * Describes the message servable.training.v1.Architecture.
+ * Use `create(ArchitectureSchema)` to create a new message.
+ */
+export declare const ArchitectureSchema: GenMessage<Architecture>;
 
 /**
  * How far a job is.
@@ -421,6 +1483,41 @@ export declare type TrainingProgress = Message<"servable.training.v1.TrainingPro
    * @generated from field: double steps_per_second = 8;
    */
   stepsPerSecond: number;
+
+  /**
+   * Everything measured on the validation rows at the last look, e.g. "validation_loss", "accuracy", "f1", "perplexity".
+   *
+   * @generated from field: map<string, double> metrics = 9;
+   */
+  metrics: { [key: string]: number };
+
+  /**
+   * The rate of the last step.
+   *
+   * @generated from field: double learning_rate = 10;
+   */
+  learningRate: number;
+
+  /**
+   * Length of the last step's gradients before they were shortened.
+   *
+   * @generated from field: double gradient_norm = 11;
+   */
+  gradientNorm: number;
+
+  /**
+   * Rows, or tokens of texts, a second since the last event.
+   *
+   * @generated from field: double items_per_second = 12;
+   */
+  itemsPerSecond: number;
+
+  /**
+   * Expected time to the end.
+   *
+   * @generated from field: google.protobuf.Duration remaining_duration = 13;
+   */
+  remainingDuration?: Duration | undefined;
 };
 
 /**
@@ -428,6 +1525,73 @@ export declare type TrainingProgress = Message<"servable.training.v1.TrainingPro
  * Use `create(TrainingProgressSchema)` to create a new message.
  */
 export declare const TrainingProgressSchema: GenMessage<TrainingProgress>;
+
+/**
+ * A sentence about what a job does.
+ *
+ * @generated from message servable.training.v1.TrainingLogMessage
+ */
+export declare type TrainingLogMessage = Message<"servable.training.v1.TrainingLogMessage"> & {
+  /**
+   * How much it matters.
+   *
+   * @generated from field: servable.training.v1.TrainingLogMessage.Severity severity = 1;
+   */
+  severity: TrainingLogMessage_Severity;
+
+  /**
+   * The sentence.
+   *
+   * @generated from field: string text = 2;
+   */
+  text: string;
+};
+
+/**
+ * Describes the message servable.training.v1.TrainingLogMessage.
+ * Use `create(TrainingLogMessageSchema)` to create a new message.
+ */
+export declare const TrainingLogMessageSchema: GenMessage<TrainingLogMessage>;
+
+/**
+ * How much it matters.
+ *
+ * @generated from enum servable.training.v1.TrainingLogMessage.Severity
+ */
+export enum TrainingLogMessage_Severity {
+  /**
+   * Not set.
+   *
+   * @generated from enum value: SEVERITY_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * News.
+   *
+   * @generated from enum value: SEVERITY_INFO = 1;
+   */
+  INFO = 1,
+
+  /**
+   * Something that the caller may want to change.
+   *
+   * @generated from enum value: SEVERITY_WARNING = 2;
+   */
+  WARNING = 2,
+
+  /**
+   * Something that went wrong.
+   *
+   * @generated from enum value: SEVERITY_ERROR = 3;
+   */
+  ERROR = 3,
+}
+
+/**
+ * Describes the enum servable.training.v1.TrainingLogMessage.Severity.
+ */
+export declare const TrainingLogMessage_SeveritySchema: GenEnum<TrainingLogMessage_Severity>;
 
 /**
  * One entry of a job's log.
@@ -470,6 +1634,22 @@ export declare type TrainingJobEvent = Message<"servable.training.v1.TrainingJob
      */
     value: TrainingProgress;
     case: "progress";
+  } | {
+    /**
+     * A sentence for people.
+     *
+     * @generated from field: servable.training.v1.TrainingLogMessage log = 5;
+     */
+    value: TrainingLogMessage;
+    case: "log";
+  } | {
+    /**
+     * A checkpoint is stored.
+     *
+     * @generated from field: servable.training.v1.TrainingCheckpoint checkpoint = 6;
+     */
+    value: TrainingCheckpoint;
+    case: "checkpoint";
   } | { case: undefined; value?: undefined };
 };
 

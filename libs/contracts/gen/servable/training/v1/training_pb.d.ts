@@ -6,7 +6,7 @@ import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegen
 import type { Message } from "@bufbuild/protobuf";
 import type { Dataset, DatasetSchema, DatasetSplit, DatasetSplitSchema } from "./dataset_pb.js";
 import type { EmptySchema, FieldMask } from "@bufbuild/protobuf/wkt";
-import type { TrainingJob, TrainingJobEventSchema, TrainingJobSchema } from "./training_job_pb.js";
+import type { CostEstimateSchema, TrainingCheckpoint, TrainingJob, TrainingJobEventSchema, TrainingJobSchema } from "./training_job_pb.js";
 
 /**
  * Describes the file servable/training/v1/training.proto.
@@ -512,6 +512,134 @@ export declare type WatchTrainingJobRequest = Message<"servable.training.v1.Watc
 export declare const WatchTrainingJobRequestSchema: GenMessage<WatchTrainingJobRequest>;
 
 /**
+ * Names a job to pause.
+ *
+ * @generated from message servable.training.v1.PauseTrainingJobRequest
+ */
+export declare type PauseTrainingJobRequest = Message<"servable.training.v1.PauseTrainingJobRequest"> & {
+  /**
+   * The job.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+};
+
+/**
+ * Describes the message servable.training.v1.PauseTrainingJobRequest.
+ * Use `create(PauseTrainingJobRequestSchema)` to create a new message.
+ */
+export declare const PauseTrainingJobRequestSchema: GenMessage<PauseTrainingJobRequest>;
+
+/**
+ * Names a job to resume.
+ *
+ * @generated from message servable.training.v1.ResumeTrainingJobRequest
+ */
+export declare type ResumeTrainingJobRequest = Message<"servable.training.v1.ResumeTrainingJobRequest"> & {
+  /**
+   * The job.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+};
+
+/**
+ * Describes the message servable.training.v1.ResumeTrainingJobRequest.
+ * Use `create(ResumeTrainingJobRequestSchema)` to create a new message.
+ */
+export declare const ResumeTrainingJobRequestSchema: GenMessage<ResumeTrainingJobRequest>;
+
+/**
+ * Asks what a job would need.
+ *
+ * @generated from message servable.training.v1.EstimateTrainingJobRequest
+ */
+export declare type EstimateTrainingJobRequest = Message<"servable.training.v1.EstimateTrainingJobRequest"> & {
+  /**
+   * The project.
+   *
+   * @generated from field: string parent = 1;
+   */
+  parent: string;
+
+  /**
+   * The job's specification.
+   *
+   * @generated from field: servable.training.v1.TrainingJob training_job = 2;
+   */
+  trainingJob?: TrainingJob | undefined;
+};
+
+/**
+ * Describes the message servable.training.v1.EstimateTrainingJobRequest.
+ * Use `create(EstimateTrainingJobRequestSchema)` to create a new message.
+ */
+export declare const EstimateTrainingJobRequestSchema: GenMessage<EstimateTrainingJobRequest>;
+
+/**
+ * Asks for a page of checkpoints.
+ *
+ * @generated from message servable.training.v1.ListTrainingCheckpointsRequest
+ */
+export declare type ListTrainingCheckpointsRequest = Message<"servable.training.v1.ListTrainingCheckpointsRequest"> & {
+  /**
+   * The job.
+   *
+   * @generated from field: string parent = 1;
+   */
+  parent: string;
+
+  /**
+   * At most so many; 0 = 50, above 1000 = 1000.
+   *
+   * @generated from field: int32 page_size = 2;
+   */
+  pageSize: number;
+
+  /**
+   * `next_page_token` of the page before.
+   *
+   * @generated from field: string page_token = 3;
+   */
+  pageToken: string;
+};
+
+/**
+ * Describes the message servable.training.v1.ListTrainingCheckpointsRequest.
+ * Use `create(ListTrainingCheckpointsRequestSchema)` to create a new message.
+ */
+export declare const ListTrainingCheckpointsRequestSchema: GenMessage<ListTrainingCheckpointsRequest>;
+
+/**
+ * A page of checkpoints.
+ *
+ * @generated from message servable.training.v1.ListTrainingCheckpointsResponse
+ */
+export declare type ListTrainingCheckpointsResponse = Message<"servable.training.v1.ListTrainingCheckpointsResponse"> & {
+  /**
+   * The checkpoints, newest first.
+   *
+   * @generated from field: repeated servable.training.v1.TrainingCheckpoint checkpoints = 1;
+   */
+  checkpoints: TrainingCheckpoint[];
+
+  /**
+   * Token of the next page; empty at the end.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
+};
+
+/**
+ * Describes the message servable.training.v1.ListTrainingCheckpointsResponse.
+ * Use `create(ListTrainingCheckpointsResponseSchema)` to create a new message.
+ */
+export declare const ListTrainingCheckpointsResponseSchema: GenMessage<ListTrainingCheckpointsResponse>;
+
+/**
  * Data sets and the jobs that train on them.
  *
  * Every call may answer UNAUTHENTICATED, PERMISSION_DENIED, INVALID_ARGUMENT (the message names the field, and the line
@@ -631,6 +759,49 @@ export declare const TrainingService: GenService<{
     methodKind: "unary";
     input: typeof CancelTrainingJobRequestSchema;
     output: typeof TrainingJobSchema;
+  },
+  /**
+   * Asks a job to write a checkpoint and wait for ResumeTrainingJob; a queued one waits at once. NOT_FOUND;
+   * FAILED_PRECONDITION when it has ended.
+   *
+   * @generated from rpc servable.training.v1.TrainingService.PauseTrainingJob
+   */
+  pauseTrainingJob: {
+    methodKind: "unary";
+    input: typeof PauseTrainingJobRequestSchema;
+    output: typeof TrainingJobSchema;
+  },
+  /**
+   * Queues a paused job again; it goes on from its newest checkpoint. NOT_FOUND; FAILED_PRECONDITION when it is not paused;
+   * RESOURCE_EXHAUSTED when the queue is full.
+   *
+   * @generated from rpc servable.training.v1.TrainingService.ResumeTrainingJob
+   */
+  resumeTrainingJob: {
+    methodKind: "unary";
+    input: typeof ResumeTrainingJobRequestSchema;
+    output: typeof TrainingJobSchema;
+  },
+  /**
+   * Says what a job would need, by running a few of its steps; nothing is stored. Refuses what CreateTrainingJob and the
+   * job's begin would refuse, so it also serves to check a job file. RESOURCE_EXHAUSTED when too many are asked at once.
+   *
+   * @generated from rpc servable.training.v1.TrainingService.EstimateTrainingJob
+   */
+  estimateTrainingJob: {
+    methodKind: "unary";
+    input: typeof EstimateTrainingJobRequestSchema;
+    output: typeof CostEstimateSchema;
+  },
+  /**
+   * Lists the checkpoints that a job keeps, newest first. NOT_FOUND.
+   *
+   * @generated from rpc servable.training.v1.TrainingService.ListTrainingCheckpoints
+   */
+  listTrainingCheckpoints: {
+    methodKind: "unary";
+    input: typeof ListTrainingCheckpointsRequestSchema;
+    output: typeof ListTrainingCheckpointsResponseSchema;
   },
   /**
    * Streams a job's events after `after_offset`, then what comes; ends when the job has ended. NOT_FOUND.
