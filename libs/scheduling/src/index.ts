@@ -1,4 +1,5 @@
 export { estimateFootprintBytes } from "./footprint.ts";
+export { chooseNext, fadedUsage, type ProjectShare, type ShareChoice, type ShareClaim, type ShareState } from "./fair-share.ts";
 export { LOADS_PAID_OFF, planEviction, type EvictionPlan, type EvictionRequest, type ResidentModel } from "./eviction.ts";
 export { movedCopies, placeModels, type PlacedModel, type PlacementReplica } from "./placement.ts";
 export { createRateLimiter, type RateLimit, type RateLimitedInstance, type RateLimiter, type Release, type ResourceLimit, type ResourceNeed, type ResourceUsage } from "./rate-limiter.ts";
