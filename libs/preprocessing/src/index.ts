@@ -7,3 +7,5 @@ export { type LineSection, type OrientationSection, type PageSection, type Speec
 export { MANIFEST_FILE, TASKS, filesOf, modelsOf, readTaskManifest, type Task, type TaskManifest } from "./manifest/task-manifest.ts";
 export { CATEGORIES_MAX, byFrequency, encodeCell, fitColumn, tableInputs, widthOf, type ColumnUse, type FittedColumn } from "./table.ts";
 export { type CategoricalData, type ColumnData, type DatetimeData, type NumericData, type TextData } from "./table/column-data.ts";
+export { PART, givenSplit, groupSplit, randomSplit, rowsOfSplit, stratifiedSplit, timeSplit, type RowsOfSplit, type SplitAssignment, type SplitShares } from "./split.ts";
+export { permutation, uniformNumbers } from "./permutation.ts";
