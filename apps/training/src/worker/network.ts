@@ -1,6 +1,6 @@
 import { gradients } from "@servable/autodiff";
-import { Graph, buildModel, type Value } from "@servable/onnx";
-import { binaryCrossEntropy, initMlp, mlp, softmaxCrossEntropy, type MlpShape, type Parameter } from "@servable/nn";
+import { buildModel, type Value } from "@servable/onnx";
+import { Scope, binaryCrossEntropy, mlp, softmaxCrossEntropy } from "@servable/nn";
 import ort from "onnxruntime-node";
 import type { LearningProblem } from "./learning-problem.ts";
 
@@ -28,9 +28,17 @@ export interface Network {
   export(problem: LearningProblem): Uint8Array;
 }
 
+/** Sizes of the network. */
+export interface NetworkShape {
+  readonly inputs: number;
+  readonly hidden: readonly number[];
+  readonly outputs: number;
+}
+
 /** Builds the training graph (forward, loss, backward) and its sessions. */
-export async function createNetwork(shape: MlpShape, seed: number): Promise<Network> {
-  const parameters = initMlp(shape, seed);
+export async function createNetwork(shape: NetworkShape, seed: number): Promise<Network> {
+  const { training, evaluation, parameters: specs } = buildGraphs(shape, seed);
+  const parameters = specs.map(({ name, shape: dims, initial }) => ({ name, shape: dims, values: initial() }));
   const arena = new Float32Array(parameters.reduce((sum, { values }) => sum + values.length, 0));
   const offsets: number[] = [];
   parameters.reduce((offset, { values }) => {
@@ -42,7 +50,6 @@ export async function createNetwork(shape: MlpShape, seed: number): Promise<Netw
   const feeds = Object.fromEntries(parameters.map(({ name, shape: dims }, index) => [name, new ort.Tensor("float32", viewOf(index), [...dims])]));
 
   const options: ort.InferenceSession.SessionOptions = { intraOpNumThreads: 1, graphOptimizationLevel: "extended", logSeverityLevel: 3, extra: { session: { intra_op: { allow_spinning: "0" } } } };
-  const { training, evaluation } = buildGraphs(shape, parameters);
   const trainer = await ort.InferenceSession.create(training, options);
   const evaluator = await ort.InferenceSession.create(evaluation, options);
   const inputs = ({ features, targets, rows }: Batch) => ({
@@ -62,26 +69,25 @@ export async function createNetwork(shape: MlpShape, seed: number): Promise<Netw
       return { loss: loss?.data[0] as number, logits: logits?.data as Float32Array };
     },
     export(problem) {
-      const graph = new Graph();
-      const features = problem.inputs(graph);
-      const weights = parameters.map(({ name, shape: dims }, index) => {
-        const { buffer, byteOffset, byteLength } = viewOf(index).slice();
-        return graph.weight(name, { datatype: "FP32", shape: dims, data: new Uint8Array(buffer, byteOffset, byteLength) });
-      });
-      return buildModel({ graph, name: "servable_training", outputs: problem.outputs(graph, mlp(graph, features, weights)) });
+      const places = new Map(parameters.map(({ name }, index) => [name, index]));
+      const nn = new Scope({ mode: "infer", weights: (name) => viewOf(places.get(name) ?? -1).slice() });
+      const logits = mlp(nn, problem.inputs(nn.graph), shape);
+      return buildModel({ graph: nn.graph, name: "servable_training", outputs: problem.outputs(nn.graph, logits) });
     },
   };
 }
 
-function buildGraphs({ inputs, outputs }: MlpShape, parameters: readonly Parameter[]): { training: Uint8Array; evaluation: Uint8Array } {
-  const graph = new Graph();
-  const x = graph.input("x", "FP32", ["batch", inputs]);
-  const t = graph.input("t", "FP32", ["batch", outputs]);
-  const values = parameters.map(({ name, shape }) => graph.input(name, "FP32", shape));
-  const logits = mlp(graph, x, values);
-  const loss = (outputs === 1 ? binaryCrossEntropy : softmaxCrossEntropy)(graph, logits, t);
+function buildGraphs(shape: NetworkShape, seed: number) {
+  const nn = new Scope({ mode: "train", seed });
+  const { graph } = nn;
+  const x = graph.input("x", "FP32", ["batch", shape.inputs]);
+  const t = graph.input("t", "FP32", ["batch", shape.outputs]);
+  const logits = mlp(nn, x, shape);
+  const { parameters } = nn;
+  const values = parameters.map(({ value }) => value);
+  const loss = (shape.outputs === 1 ? binaryCrossEntropy : softmaxCrossEntropy)(graph, logits, t);
   const evaluation = buildModel({ graph, outputs: { loss, logits } });
   const grads = gradients(graph, loss, values);
   const training = buildModel({ graph, outputs: { loss, ...Object.fromEntries(values.map(({ name }, index) => [`d.${name}`, grads[index] as Value])) } });
-  return { training, evaluation };
+  return { training, evaluation, parameters };
 }

@@ -83,7 +83,7 @@ describe("training", () => {
   it("learns one digit against the rest with the seed's network", async () => {
     const { model, evaluation } = await train(mnistJob(2_000, { family: "mlp", hiddenUnits: [128], positiveClass: "7", epochCount: 5 }), hooks);
 
-    assert.ok(evaluation.accuracy > 0.96 && evaluation.accuracy > evaluation.baselineAccuracy, `accuracy ${evaluation.accuracy}`);
+    assert.ok(evaluation.accuracy > 0.95 && evaluation.accuracy > evaluation.baselineAccuracy, `accuracy ${evaluation.accuracy}`);
     const session = await ort.InferenceSession.create(model);
     // The first image of the set is a 7, the second a 2.
     const pixels = Float32Array.from(readFileSync(join(mnist, "data/t10k-images-idx3-ubyte")).subarray(16, 16 + 2 * 784));
