@@ -1,44 +1,57 @@
 import assert from "node:assert/strict";
-import { describe, it } from "node:test";
-import { Graph, add, buildModel, importGraph, mul, readModel, reduceSum, type Value } from "@servable/onnx";
+import { before, describe, it } from "node:test";
+import { Graph, buildModel, reduceSum, type Value } from "@servable/onnx";
 import ort from "onnxruntime-node";
 import { RULES, gradients } from "../src/index.ts";
+import { buildCases, type CaseGraphs, type CaseResult } from "./rule-cases/case-graphs.ts";
 import { ELEMENTWISE_CASES } from "./rule-cases/elementwise.ts";
+import { goldenCases } from "./rule-cases/golden-cases.ts";
 import { PRODUCT_CASES } from "./rule-cases/products.ts";
-import type { RuleCase } from "./rule-cases/rule-case.ts";
+import { shapesOf, type RuleCase } from "./rule-cases/rule-case.ts";
 import { SHAPE_CASES } from "./rule-cases/shape.ts";
 
-const CASES = [...ELEMENTWISE_CASES, ...PRODUCT_CASES, ...SHAPE_CASES];
+const GOLDENS = goldenCases();
+const CASES: readonly RuleCase[] = [...ELEMENTWISE_CASES, ...PRODUCT_CASES, ...SHAPE_CASES, ...GOLDENS];
 /** Central differences in f32: error ≈ step² · third derivative + rounding / step. */
 const STEP = 4e-3;
 const APART = 3 * STEP;
-
-/** The one-node models state no shape of their output, which onnxruntime remarks upon. */
-const QUIET = { logSeverityLevel: 3 } as const;
+type Points = ReadonlyMap<RuleCase, readonly (readonly number[])[]>;
 
 describe("gradient rules", () => {
+  const points: Points = new Map(CASES.map((rule) => [rule, pointOf(rule)]));
+  let fixed: CaseGraphs;
+  let open: CaseGraphs;
+  let got: ReadonlyMap<RuleCase, CaseResult>;
+  let gotOpen: ReadonlyMap<RuleCase, CaseResult>;
+  let numeric: ReadonlyMap<RuleCase, readonly (readonly number[])[]>;
+
+  before(async () => {
+    [fixed, open] = [await buildCases(CASES, false), await buildCases(CASES.filter(({ fixedSizes }) => fixedSizes !== true), true)];
+    [got, gotOpen, numeric] = [await fixed.results(points), await open.results(points), await differences(fixed, points)];
+  });
+
   for (const rule of CASES) {
-    it(`of ${rule.op} on ${shapesOf(rule).map((shape) => `[${shape.join()}]`).join(" ")}${rule.about === undefined ? "" : `, ${rule.about}`}, agree with finite differences`, async () => {
-      const point = pointOf(rule);
-      const fixed = await differentiate(rule, false);
-      const weights = await fixed.weights(point);
-
-      const got = await fixed.run(point, weights);
-
-      for (const [input, elements] of point.entries()) {
-        const analytic = got.gradients[input] ?? [];
-        assert.equal(analytic.length, elements.length, "a gradient has the shape of its value");
-        for (const index of elements.keys()) {
-          if (rule.instead === "through") continue;
-          const lossAt = async (delta: number): Promise<number> => (await fixed.run(point.map((values, which) => values.map((value, at) => (which === input && at === index ? value + delta : value))), weights)).loss;
-          const numeric = rule.instead === "zero" ? 0 : ((await lossAt(STEP)) - (await lossAt(-STEP))) / (2 * STEP);
-          assert.ok(Math.abs(numeric - (analytic[index] ?? NaN)) <= 3e-3 + 3e-3 * Math.abs(numeric), `${rule.op} d${input}[${index}]: ${analytic[index]}, numerically ${numeric}`);
-        }
+    const differentiable = rule.instead === undefined || rule.instead === "zero";
+    it(`of ${rule.op} on ${shapesOf(rule).map((shape) => `[${shape.join()}]`).join(" ")}${rule.about === undefined ? "" : `, ${rule.about}`}, agree with ${[...(differentiable ? ["finite differences"] : []), ...(rule.expected === undefined ? [] : ["PyTorch"])].join(" and ") || "their shapes"}`, () => {
+      const failed = fixed.errorOf(rule) ?? open.errorOf(rule);
+      if (failed instanceof Error) throw failed;
+      const result = got.get(rule);
+      assert.ok(result);
+      for (const { shape, inferred } of result.outputs) {
+        assert.equal(shape.length, inferred.length, "the inferred rank");
+        for (const [axis, size] of inferred.entries()) if (typeof size === "number") assert.equal(shape[axis], size, "the inferred size");
       }
-      if (rule.fixedSizes === true) return;
-      // The same where no size is known before the run.
-      const open = await (await differentiate(rule, true)).run(point, weights);
-      for (const [input, expected] of got.gradients.entries()) for (const [index, value] of expected.entries()) assert.ok(Math.abs((open.gradients[input]?.[index] ?? NaN) - value) <= 1e-4 + 1e-4 * Math.abs(value), `sizes unknown: d${input}[${index}]`);
+      for (const [input, elements] of (points.get(rule) ?? []).entries()) {
+        const analytic: readonly number[] = result.gradients[input] ?? [];
+        assert.equal(analytic.length, elements.length, "a gradient has the shape of its value");
+        // Finite differences in f32 are good to three digits.
+        if (differentiable) close(analytic, rule.instead === "zero" ? elements.map(() => 0) : (numeric.get(rule)?.[input] ?? []), 3e-3, `d${input}, numerically`);
+        const expected = rule.expected?.[input];
+        if (expected !== undefined) close(analytic, expected, 1e-5, `d${input}, by PyTorch`);
+        // The same where no size is known before the run.
+        if (rule.fixedSizes !== true) close(gotOpen.get(rule)?.gradients[input] ?? [], analytic, 1e-4, `sizes unknown: d${input}`);
+      }
+      for (const [output, expected] of rule.expectedOutputs?.entries() ?? []) close(result.outputs[output]?.values ?? [], expected, 1e-5, `y${output}, by PyTorch`);
     });
   }
 
@@ -56,20 +69,50 @@ describe("gradient rules", () => {
     assert.deepEqual(Array.from(results["dx"]?.data as Float32Array), [1, 1, 0, 0]);
   });
 
-  it("have a case each", () => assert.deepEqual([...new Set(CASES.map(({ op }) => op))].sort(), Object.keys(RULES).sort()));
+  it("have a case of finite differences each", () => assert.deepEqual([...new Set(CASES.map(({ op }) => op))].sort(), Object.keys(RULES).sort()));
+
+  it("have a golden of PyTorch each", () => assert.deepEqual([...new Set(GOLDENS.map(({ op }) => op))].sort(), Object.keys(RULES).sort()));
 });
 
-function isShape(operand: RuleCase["operands"][number]): operand is readonly number[] {
-  return Array.isArray(operand);
+/** Each element within a share of its size and of the largest. */
+function close(got: readonly number[], want: readonly number[], tolerance: number, what: string): void {
+  assert.equal(got.length, want.length, `${what}: as many elements`);
+  const largest = want.reduce((most, value) => Math.max(most, Math.abs(value)), 1);
+  for (const [index, value] of want.entries()) assert.ok(Math.abs(value - (got[index] ?? NaN)) <= tolerance * largest, `${what} [${index}]: ${got[index]}, expected ${value}`);
 }
 
-function shapesOf({ operands }: Pick<RuleCase, "operands">): (readonly number[])[] {
-  return operands.filter(isShape);
+/** Every case's k-th element is moved in the same two runs. */
+async function differences(graphs: CaseGraphs, points: Points): Promise<ReadonlyMap<RuleCase, readonly (readonly number[])[]>> {
+  const slopes = new Map([...points].map(([rule, point]) => [rule, point.map((values) => values.map(() => 0))]));
+  const count = Math.max(...[...points.values()].map((point) => point.flat().length));
+  for (let at = 0; at < count; at++) {
+    const moved = (delta: number): Points => new Map([...points].map(([rule, point]) => [rule, shifted(point, at, delta)]));
+    const [above, below] = [await graphs.losses(moved(STEP)), await graphs.losses(moved(-STEP))];
+    for (const [rule, slope] of slopes) set(slope, at, ((above.get(rule) ?? NaN) - (below.get(rule) ?? NaN)) / (2 * STEP));
+  }
+  return slopes;
+}
+
+function shifted(point: readonly (readonly number[])[], at: number, delta: number): readonly (readonly number[])[] {
+  const copy = point.map((values) => [...values]);
+  set(copy, at, (before) => before + delta);
+  return copy;
+}
+
+function set(point: number[][], at: number, value: number | ((before: number) => number)): void {
+  let rest = at;
+  for (const values of point) {
+    if (rest < values.length) {
+      values[rest] = typeof value === "number" ? value : value(values[rest] ?? 0);
+      return;
+    }
+    rest -= values.length;
+  }
 }
 
 /** Values that lie apart from each other and from zero, where kinks and ties are. */
-function pointOf({ values, range: [low, high] = [-2, 2], ...rule }: RuleCase): number[][] {
-  if (values !== undefined) return values.map((each) => [...each]);
+function pointOf({ values, range: [low, high] = [-2, 2], ...rule }: RuleCase): readonly (readonly number[])[] {
+  if (values !== undefined) return values;
   let state = 12345;
   const taken: number[] = [0, 0.5, 0.75, 0.9, -1, 1];
   const next = (): number => {
@@ -83,56 +126,3 @@ function pointOf({ values, range: [low, high] = [-2, 2], ...rule }: RuleCase): n
   };
   return shapesOf(rule).map((shape) => Array.from({ length: shape.reduce((product, size) => product * size, 1) }, next));
 }
-
-/** A model of one node, read back as a stranger's would be. */
-function modelOf({ op, operands, attributes = {}, outputCount = 1, opset }: RuleCase, open: boolean): Uint8Array {
-  const graph = new Graph();
-  if (opset !== undefined) graph.opset = opset;
-  const [domain, opType] = op.includes("::") ? (op.split("::") as [string, string]) : ["", op];
-  const inputs = operands.map((operand, index): Value | undefined => {
-    if (operand === undefined) return undefined;
-    return isShape(operand) ? graph.input(`x${index}`, "FP32", open ? operand.map((size, axis) => openSize(opType, index, size, axis)) : operand) : graph.weight(`c${index}`, operand);
-  });
-  if (opType.endsWith("uantizeLinear")) {
-    const quantized = graph.node("QuantizeLinear", inputs, { datatype: "UINT8", shape: ["?"] });
-    return buildModel({ graph, outputs: { y0: graph.node("DequantizeLinear", [quantized, ...inputs.slice(1)], { datatype: "FP32", shape: ["?"] }) } });
-  }
-  const outputs = graph.nodeOf(opType, inputs, Array.from({ length: outputCount }, (_, index) => ({ datatype: "FP32" as const, shape: ["?"], name: `y${index}` })), attributes, domain);
-  return buildModel({ graph, outputs: { y0: outputs[0] as Value, ...(opType === "Split" ? { y1: outputs[1] as Value } : {}) } });
-}
-
-/** Weights of convolutions and channel counts are known in every real model; batches and spatial sizes vary. */
-function openSize(opType: string, operand: number, size: number, axis: number): number | string {
-  const keeps = (opType.startsWith("Conv") && (operand > 0 || axis === 1)) || (opType === "AveragePool" && axis === 1) || (opType.endsWith("Normalization") && operand > 0) || (opType === "Squeeze" && size === 1);
-  return keeps ? size : `x${operand}_${axis}`;
-}
-
-async function differentiate(rule: RuleCase, open: boolean): Promise<{ run: (at: readonly (readonly number[])[], weights: readonly ort.Tensor[]) => Promise<{ loss: number; gradients: number[][] }>; weights: (at: readonly (readonly number[])[]) => Promise<ort.Tensor[]> }> {
-  const bytes = modelOf(rule, open);
-  const forward = await ort.InferenceSession.create(bytes, QUIET);
-  const { graph, inputs, outputs } = importGraph(readModel(bytes));
-  // A weighted sum, so that every element of every output has a gradient of its own.
-  const sums = [...outputs.values()].map((y, index) => reduceSum(graph, mul(graph, y, graph.input(`w${index}`, y.datatype, y.shape)), y.shape.map((_, axis) => axis)));
-  const loss = sums.reduce((total, sum) => add(graph, total, sum));
-  const wrt = [...inputs.values()];
-  const grads = gradients(graph, loss, wrt);
-  const session = await ort.InferenceSession.create(buildModel({ graph, outputs: { loss, ...Object.fromEntries(grads.map((gradient, index) => [`d${index}`, gradient])) } }), QUIET);
-  const shapes = shapesOf(rule);
-  const feeds = (at: readonly (readonly number[])[]): Record<string, ort.Tensor> => Object.fromEntries([...inputs.keys()].map((name, index) => [name, new ort.Tensor("float32", Float32Array.from(at[index] ?? []), [...(shapes[index] ?? [])])]));
-  return {
-    run: async (at, weights) => {
-      const results = await session.run({ ...feeds(at), ...Object.fromEntries(weights.map((weight, index) => [`w${index}`, weight])) });
-      return { loss: Number(results["loss"]?.data[0]), gradients: grads.map((_, index) => Array.from(results[`d${index}`]?.data as Float32Array)) };
-    },
-    weights: async (at) => {
-      const results = await forward.run(feeds(at));
-      return [...outputs].map(([name, value]) => {
-        const y = results[name] as ort.Tensor;
-        assert.equal(y.dims.length, value.shape.length, "the inferred rank");
-        for (const [axis, size] of value.shape.entries()) if (typeof size === "number") assert.equal(y.dims[axis], size, "the inferred size");
-        return y.type === "float32" ? new ort.Tensor("float32", Float32Array.from({ length: y.size }, (_, index) => Math.sin(7.3 + index * 1.7)), y.dims) : y;
-      });
-    },
-  };
-}
-

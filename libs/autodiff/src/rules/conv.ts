@@ -3,6 +3,7 @@
 // arithmetic for deep learning (2016), chapter 4.
 
 import { GraphError, intAttribute, reduceSum, textAttribute, windowOf, type Dimension, type Graph, type Value, type Window } from "@servable/onnx";
+import { isSmallKernel, weightGradientByProducts } from "./conv-weight.ts";
 import { inputOf, ints, reshapeTo, scalar, sizeList, sizesOf, type Rule, type RuleContext } from "./rule.ts";
 
 /** What the gradients need of a window, every size known. */
@@ -71,10 +72,15 @@ export function convInputGradient(graph: Graph, g: Value, w: Value, { kernel, st
   return graph.node("Slice", [behind, starts, ends, ints(graph, kernel.map((_, axis) => axis + 2))], { datatype: x.datatype, shape: x.shape });
 }
 
-/** dw of y = Conv(x, w): channels become the batch, g becomes the kernel. */
-function convWeightGradient(graph: Graph, x: Value, g: Value, w: Value, { kernel, strides, dilations, padsBefore, padsAfter, group }: KnownWindow): Value {
+/** dw of y = Conv(x, w). */
+function convWeightGradient(graph: Graph, x: Value, g: Value, w: Value, window: KnownWindow): Value {
   const [outer, inner] = w.shape;
   if (typeof inner !== "number" || typeof outer !== "number") throw new GraphError("a weight of a shape that varies has no gradient");
+  return isSmallKernel(x, g, window) ? weightGradientByProducts(graph, x, g, w, window) : weightGradientByConv(graph, x, g, w, window, [outer, inner]);
+}
+
+/** Channels become the batch, g becomes the kernel: one Conv for every kernel, group and number of axes. */
+function weightGradientByConv(graph: Graph, x: Value, g: Value, w: Value, { kernel, strides, dilations, padsBefore, padsAfter, group }: KnownWindow, [outer, inner]: readonly [number, number]): Value {
   const axes = kernel.map((_, axis) => axis);
   const rank = kernel.length;
   // x: [N, G·I, …] → [N, G, I, …] → [I, G, N, …] → [I, G·N, …]

@@ -2,7 +2,7 @@
 // several threads and loses updates when indices repeat.
 
 import { GraphError, intAttribute, textAttribute, type Graph, type Value } from "@servable/onnx";
-import { scatterFlat } from "./pool.ts";
+import { scatterFlat } from "./scatter-flat.ts";
 import { inputOf, ints, operands, reshapeTo, sizeList, sizesOf, zerosLike, type Rule } from "./rule.ts";
 
 /** Picking and placing of elements. */

@@ -1,22 +1,14 @@
-import { GraphError, div, equal, intAttribute, intsAttribute, mul, windowOf, type Graph, type Value } from "@servable/onnx";
+import { GraphError, div, equal, intAttribute, intsAttribute, mul, windowOf, type Value } from "@servable/onnx";
 import { convInputGradient, known } from "./conv.ts";
-import { countOver, indicator, ints, operands, reshapeLike, reshapeTo, scalar, sizesOf, spreadLike, sumOver, times, zerosLike, type Rule, type RuleContext } from "./rule.ts";
+import { maxPool } from "./max-pool.ts";
+import { countOver, indicator, operands, scalar, sizesOf, spreadLike, sumOver, times, type Rule, type RuleContext } from "./rule.ts";
 
 const spatialAxes = (x: Value): number[] => x.shape.slice(2).map((_, axis) => axis + 2);
 
 /** Pools. */
 export const POOL: Readonly<Record<string, Rule>> = {
-  /** g at the indices of the maxima. Windows that do not overlap need no sum: MaxUnpool is several times faster then. */
-  MaxPool: (context) => {
-    const { graph, node, upstream } = context;
-    const { a: x, y } = operands(context);
-    if (intAttribute(node, "storage_order", 0) !== 0) throw new GraphError("storage_order 1 has no gradient");
-    const indices = graph.optionalOutput(node, 1, { datatype: "INT64", shape: y.shape });
-    const window = windowOf(node, x.shape.slice(2), intsAttribute(node, "kernel_shape") ?? []);
-    const apart = window.kernel.every((size, axis) => (window.strides[axis] ?? 1) >= (size ?? Infinity) && window.dilations[axis] === 1 && window.padsBefore[axis] === 0 && window.padsAfter[axis] === 0);
-    if (apart && x.datatype === "FP32") return [graph.node("MaxUnpool", [upstream, indices, sizesOf(graph, x)], { datatype: x.datatype, shape: x.shape }, { kernel_shape: window.kernel as number[], strides: [...window.strides] })];
-    return [scatterFlat(graph, upstream, indices, x)];
-  },
+  /** g at the first maximum of each window, see max-pool.ts */
+  MaxPool: maxPool,
   /** g/n to each of a window's n elements: a ConvTranspose with ones, channel by channel. */
   AveragePool: (context) => {
     const { graph, node, upstream } = context;
@@ -52,14 +44,6 @@ export const POOL: Readonly<Record<string, Rule>> = {
     return [mul(graph, chosen, div(graph, upstream, sumOver(graph, chosen, spatialAxes(x))))];
   },
 };
-
-/** g added at flat indices into zeros shaped like x. ScatterElements, not ScatterND: onnxruntime's adding ScatterND loses updates when it runs on several threads. */
-export function scatterFlat(graph: Graph, g: Value, indices: Value, x: Value): Value {
-  const flat = (value: Value): Value => reshapeTo(graph, value, ints(graph, [-1]), ["?flat"]);
-  const zeros = flat(zerosLike(graph, x));
-  const summed = graph.node("ScatterElements", [zeros, flat(indices), flat(g)], { datatype: x.datatype, shape: zeros.shape }, { axis: 0, reduction: "add" });
-  return x.shape.every((size) => typeof size === "number") ? reshapeLike(graph, summed, x) : reshapeTo(graph, summed, sizesOf(graph, x), x.shape);
-}
 
 function onesKernel(graph: RuleContext["graph"], channels: number, kernel: readonly number[]): Value {
   const shape = [channels, 1, ...kernel];

@@ -1,6 +1,6 @@
 import { GraphError, intAttribute, intsAttribute, textAttribute, type Dimension, type Value } from "@servable/onnx";
 import { places } from "./indexing.ts";
-import { scatterFlat } from "./pool.ts";
+import { scatterFlat } from "./scatter-flat.ts";
 import { inputOf, ints, numbersOf, operands, reshapeLike, reshapeTo, sameAs, scalar, sizeList, sizesOf, unbroadcast, zerosLike, type Rule, type RuleContext } from "./rule.ts";
 
 /** g in the shape of the input. */

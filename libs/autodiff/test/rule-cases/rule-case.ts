@@ -20,8 +20,24 @@ export interface RuleCase {
   readonly opset?: number;
   /** "zero": the derivative is zero everywhere; "through": it is not the derivative on purpose, and only its shape is checked. */
   readonly instead?: "zero" | "through";
+  /** How many outputs the loss depends on, from the first. @default 1, all of a Split */
+  readonly lossOutputs?: number;
+  /** Gradients that another implementation gave at `values`, in the order of the inputs; undefined = not compared. */
+  readonly expected?: readonly (readonly number[] | undefined)[];
+  /** Outputs that it gave. */
+  readonly expectedOutputs?: readonly (readonly number[])[];
   /** Inputs keep their sizes: the operator cannot be imported with sizes that vary. */
   readonly fixedSizes?: true;
+}
+
+/** Whether an operand is an input with a gradient. */
+export function isShape(operand: RuleCase["operands"][number]): operand is readonly number[] {
+  return Array.isArray(operand);
+}
+
+/** Shapes of the inputs that get gradients. */
+export function shapesOf({ operands }: Pick<RuleCase, "operands">): (readonly number[])[] {
+  return operands.filter(isShape);
 }
 
 /** INT64 constant. */

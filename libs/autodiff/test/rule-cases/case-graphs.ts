@@ -1,0 +1,128 @@
+// All cases of an opset in one graph: a session for each case takes longer to make than everything that is computed.
+
+import { Graph, OPSET, add, buildModel, cast, importGraph, mul, readModel, reduceSum, type Value } from "@servable/onnx";
+import ort from "onnxruntime-node";
+import { gradients } from "../../src/index.ts";
+import { places } from "../../src/rules/indexing.ts";
+import { isShape, shapesOf, type RuleCase } from "./rule-case.ts";
+
+/** The one-node models state no shape of their output, which onnxruntime remarks upon. */
+const QUIET = { logSeverityLevel: 3, intraOpNumThreads: 1, graphOptimizationLevel: "disabled" } as const;
+
+/** What one case gave. */
+export interface CaseResult {
+  readonly loss: number;
+  readonly gradients: readonly (readonly number[])[];
+  readonly outputs: readonly { readonly values: readonly number[]; readonly shape: readonly number[]; readonly inferred: readonly (number | string)[] }[];
+}
+
+/** Cases built together. */
+export interface CaseGraphs {
+  /** Why a case could not be built. */
+  errorOf(rule: RuleCase): unknown;
+  /** Losses of all cases at their points. */
+  losses(points: ReadonlyMap<RuleCase, readonly (readonly number[])[]>): Promise<ReadonlyMap<RuleCase, number>>;
+  results(points: ReadonlyMap<RuleCase, readonly (readonly number[])[]>): Promise<ReadonlyMap<RuleCase, CaseResult>>;
+}
+
+/** Builds all cases, with sizes known beforehand or only to the run. */
+export async function buildCases(cases: readonly RuleCase[], open: boolean): Promise<CaseGraphs> {
+  const groups = await Promise.all([...new Set(cases.map(({ opset }) => opset ?? OPSET))].map((opset) => buildGroup(cases.filter((rule) => (rule.opset ?? OPSET) === opset), opset, open)));
+  return {
+    errorOf: (rule) => groups.map(({ errors }) => errors.get(rule)).find((error) => error !== undefined),
+    losses: async (points) => new Map((await Promise.all(groups.map((group) => group.losses(points)))).flatMap((losses) => [...losses])),
+    results: async (points) => new Map((await Promise.all(groups.map((group) => group.results(points)))).flatMap((results) => [...results])),
+  };
+}
+
+interface Built {
+  readonly rule: RuleCase;
+  readonly key: string;
+  readonly inputs: readonly Value[];
+  readonly outputs: readonly Value[];
+  readonly loss: Value;
+  readonly grads: readonly Value[];
+}
+
+async function buildGroup(cases: readonly RuleCase[], opset: number, open: boolean): Promise<CaseGraphs & { errors: ReadonlyMap<RuleCase, unknown> }> {
+  const [forward, backward] = [new Graph(), new Graph()];
+  forward.opset = backward.opset = opset;
+  const errors = new Map<RuleCase, unknown>();
+  const build = (rule: RuleCase, index: number, graph: Graph, differentiate: boolean): Built[] => {
+    try {
+      const key = `c${index}`;
+      const inputs = shapesOf(rule).map((_, at) => graph.input(`${key}.x${at}`, "FP32", openShapes(rule, open)[at] ?? []));
+      const bytes = modelOf(rule, open, key);
+      const model = importGraph(readModel(bytes), { graph, inputs: Object.fromEntries(namesOf(rule).map((name, at) => [name, inputs[at] as Value])) });
+      const outputs = [...model.outputs.values()];
+      const loss = outputs.map((y, at) => weighted(graph, y, at)).reduce((total, sum) => add(graph, total, sum));
+      return [{ rule, key, inputs, outputs, loss, grads: differentiate ? gradients(graph, loss, inputs) : [] }];
+    } catch (error) {
+      errors.set(rule, error);
+      return [];
+    }
+  };
+  const rows = cases.flatMap((rule, index) => build(rule, index, forward, false));
+  const sums = forward.node("Concat", rows.map(({ loss }) => forward.node("Reshape", [loss, forward.constant("INT64", [1], [1n])], { datatype: "FP32", shape: [1] })), { datatype: "FP32", shape: [rows.length] }, { axis: 0 });
+  const built = cases.flatMap((rule, index) => build(rule, index, backward, true));
+  const named = built.flatMap(({ key, loss, grads, outputs }) => [[`${key}.loss`, loss], ...grads.map((value, at) => [`${key}.d${at}`, value]), ...outputs.map((value, at) => [`${key}.y${at}`, value])] as [string, Value][]);
+  const [slow, fast] = await Promise.all([ort.InferenceSession.create(buildModel({ graph: backward, outputs: Object.fromEntries(named) }), QUIET), ort.InferenceSession.create(buildModel({ graph: forward, outputs: { losses: sums } }), QUIET)]);
+  // Inputs of cases that could not be built are inputs all the same.
+  const feeds = (graph: Graph, points: ReadonlyMap<RuleCase, readonly (readonly number[])[]>): Record<string, ort.Tensor> => {
+    const known = new Set(graph.inputs.map(({ name }) => name));
+    const all = cases.flatMap((rule, index) => shapesOf(rule).map((shape, at) => [`c${index}.x${at}`, new ort.Tensor("float32", Float32Array.from(points.get(rule)?.[at] ?? []), [...shape])] as const));
+    return Object.fromEntries(all.filter(([name]) => known.has(name)));
+  };
+  return {
+    errors,
+    errorOf: (rule) => errors.get(rule),
+    losses: async (points) => {
+      const { losses } = await fast.run(feeds(forward, points));
+      return new Map(rows.map(({ rule }, at) => [rule, Number(losses?.data[at])]));
+    },
+    results: async (points) => {
+      const results = await slow.run(feeds(backward, points));
+      const numbers = (name: string): number[] => Array.from((results[name] as ort.Tensor).data as Float32Array, Number);
+      return new Map(built.map(({ rule, key, grads, outputs }) => [rule, { loss: numbers(`${key}.loss`)[0] ?? NaN, gradients: grads.map((_, at) => numbers(`${key}.d${at}`)), outputs: outputs.map(({ shape }, at) => ({ values: numbers(`${key}.y${at}`), shape: results[`${key}.y${at}`]?.dims ?? [], inferred: shape })) }]));
+    },
+  };
+}
+
+/** Σ y·sin(7.3 + 1.7·place + output): every element of every output has a gradient of its own. */
+function weighted(graph: Graph, y: Value, at: number): Value {
+  const place = cast(graph, places(graph, y), "FP32", 1);
+  const angle = add(graph, mul(graph, place, graph.constant("FP32", [], [1.7])), graph.constant("FP32", [], [7.3 + at]));
+  const weights = graph.node("Sin", [angle], { datatype: "FP32", shape: y.shape });
+  return reduceSum(graph, mul(graph, y, weights), y.shape.map((_, axis) => axis));
+}
+
+const namesOf = ({ operands }: RuleCase): string[] => operands.flatMap((operand, index) => (isShape(operand) ? [`x${index}`] : []));
+
+function openShapes(rule: RuleCase, open: boolean): (readonly (number | string)[])[] {
+  const opType = rule.op.split("::").at(-1) ?? "";
+  return rule.operands.flatMap((operand, index) => (isShape(operand) ? [open ? operand.map((size, axis) => openSize(opType, index, size, axis)).map((size) => (typeof size === "string" ? `?${size}` : size)) : operand] : []));
+}
+
+/** Weights of convolutions and channel counts are known in every real model; batches and spatial sizes vary. */
+function openSize(opType: string, operand: number, size: number, axis: number): number | string {
+  const keeps = (opType.startsWith("Conv") && (operand > 0 || axis === 1)) || (opType === "AveragePool" && axis === 1) || (opType.endsWith("Normalization") && operand > 0) || (opType === "Squeeze" && size === 1);
+  return keeps ? size : `x${operand}_${axis}`;
+}
+
+/** A model of one node, read back as a stranger's would be. */
+function modelOf(rule: RuleCase, open: boolean, key: string): Uint8Array {
+  const { op, operands, attributes = {}, outputCount = 1, lossOutputs = op === "Split" ? outputCount : 1, opset } = rule;
+  const graph = new Graph();
+  if (opset !== undefined) graph.opset = opset;
+  const [domain, opType] = op.includes("::") ? (op.split("::") as [string, string]) : ["", op];
+  const inputs = operands.map((operand, index): Value | undefined => {
+    if (operand === undefined) return undefined;
+    return isShape(operand) ? graph.input(`x${index}`, "FP32", open ? operand.map((size, axis) => openSize(opType, index, size, axis)) : operand) : graph.weight(`${key}.constant${index}`, operand);
+  });
+  if (opType.endsWith("uantizeLinear")) {
+    const quantized = graph.node("QuantizeLinear", inputs, { datatype: "UINT8", shape: ["?"] });
+    return buildModel({ graph, outputs: { y0: graph.node("DequantizeLinear", [quantized, ...inputs.slice(1)], { datatype: "FP32", shape: ["?"] }) } });
+  }
+  const outputs = graph.nodeOf(opType, inputs, Array.from({ length: outputCount }, (_, index) => ({ datatype: "FP32" as const, shape: ["?"], name: `y${index}` })), attributes, domain);
+  return buildModel({ graph, outputs: Object.fromEntries(outputs.slice(0, lossOutputs).map((value, index) => [`y${index}`, value as Value])) });
+}
