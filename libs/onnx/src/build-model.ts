@@ -5,7 +5,7 @@ import { decodeBytesElements, elementCount, type Tensor } from "@servable/tensor
 import { ELEMENT_TYPES } from "./element-type.ts";
 import { AttributeProtoSchema, AttributeProto_AttributeType as AttributeType, ModelProtoSchema, NodeProtoSchema, TensorProtoSchema, ValueInfoProtoSchema, type AttributeProto, type NodeProto, type TensorProto, type ValueInfoProto } from "./gen/onnx/onnx_pb.js";
 import { GraphError } from "./graph-error.ts";
-import { isUnknown, type Attribute, type Graph, type GraphNode, type Value } from "./graph.ts";
+import { isUnknown, type Attribute, type Dimension, type Graph, type GraphNode, type Value } from "./graph.ts";
 
 const ML_OPSET = 3;
 /** onnxruntime 1.30 reads IR versions up to 13. */
@@ -41,6 +41,8 @@ export function buildModel({ graph, outputs, name = "graph" }: BuildOptions): Ui
   );
   // Outputs get the callers' names by an Identity: one value may be several outputs, or an input itself.
   for (const { as, value } of named) if (as !== value.name) protos.push(create(NodeProtoSchema, { opType: "Identity", input: [value.name], output: [as] }));
+  // A varying size that an imported input has keeps its name; others that were inferred have none.
+  const dimensionNames = new Set(graph.inputs.flatMap(({ shape }) => shape).filter((size) => isUnknown(size)));
   const domains = new Set(nodes.map(({ domain }) => domain));
   const model = create(ModelProtoSchema, {
     irVersion: IR_VERSION,
@@ -50,8 +52,8 @@ export function buildModel({ graph, outputs, name = "graph" }: BuildOptions): Ui
       name,
       node: protos,
       initializer: [...graph.initializers.values()].filter(({ value }) => needed.has(value.name)).map(({ value, tensor }) => tensorProtoOf(value.name, tensor)),
-      input: graph.inputs.map(valueInfoOf),
-      output: named.map(({ as, value }) => valueInfoOf({ ...value, name: as })),
+      input: graph.inputs.map((input) => valueInfoOf(input, dimensionNames)),
+      output: named.map(({ as, value }) => valueInfoOf({ ...value, name: as }, dimensionNames)),
     },
   });
   return toBinary(ModelProtoSchema, model);
@@ -70,7 +72,7 @@ function reachable(graph: Graph, values: readonly Value[]): { nodes: GraphNode[]
   return { nodes: nodes.reverse(), needed };
 }
 
-function valueInfoOf({ name, datatype, shape }: Value): ValueInfoProto {
+function valueInfoOf({ name, datatype, shape }: Value, dimensionNames: ReadonlySet<Dimension>): ValueInfoProto {
   return create(ValueInfoProtoSchema, {
     name,
     type: {
@@ -78,11 +80,18 @@ function valueInfoOf({ name, datatype, shape }: Value): ValueInfoProto {
         case: "tensorType",
         value: {
           elemType: ELEMENT_TYPES[datatype],
-          shape: { dim: shape.map((dimension) => (isUnknown(dimension) ? {} : { value: typeof dimension === "number" ? { case: "dimValue" as const, value: BigInt(dimension) } : { case: "dimParam" as const, value: dimension } })) },
+          shape: { dim: shape.map((size) => dimensionOf(size, dimensionNames)) },
         },
       },
     },
   });
+}
+
+function dimensionOf(size: Dimension, known: ReadonlySet<Dimension>): { value?: { case: "dimValue"; value: bigint } | { case: "dimParam"; value: string } } {
+  if (typeof size === "number") return { value: { case: "dimValue", value: BigInt(size) } };
+  if (!isUnknown(size)) return { value: { case: "dimParam", value: size } };
+  const name = size.slice(1);
+  return known.has(size) && !name.startsWith("#") ? { value: { case: "dimParam", value: name } } : {};
 }
 
 function tensorProtoOf(name: string, { datatype, shape, data }: Tensor): TensorProto {

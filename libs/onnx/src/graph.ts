@@ -102,6 +102,11 @@ export class Graph {
     return value;
   }
 
+  /** The same, with a number behind the name wherever it is taken: for weights that come along again and again. */
+  anotherWeight(stem: string, tensor: Tensor): Value {
+    return this.weight(stem === "" || this.initializers.has(stem) ? this.#unused(stem || "weight") : stem, tensor);
+  }
+
   /** Adds a node with one output whose type the caller has inferred. */
   node(opType: string, inputs: readonly (Value | undefined)[], output: OutputSpec, attributes: Readonly<Record<string, Attribute>> = {}, domain = ""): Value {
     const value = { name: output.name ?? this.#fresh(opType), datatype: output.datatype, shape: output.shape };

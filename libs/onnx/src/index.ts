@@ -7,6 +7,7 @@ export { buildModel, type BuildOptions } from "./build-model.ts";
 export { GraphError } from "./graph-error.ts";
 export { Graph, OPSET, OPSET_MAX, isUnknown, type Attribute, type Dimension, type GraphNode, type OutputSpec, type Value } from "./graph.ts";
 export { importGraph, type ImportOptions, type ImportedGraph } from "./import/import-graph.ts";
+export type { ImportedNode, Rewrite } from "./import/import-scope.ts";
 export { inferTypes, knownOperators, operatorKey, type NodeDraft } from "./infer/infer-types.ts";
 export { MODEL_LIMITS, checkLimits, type ModelLimits } from "./limits.ts";
 export { broadcastShapes } from "./ops/broadcast.ts";

@@ -21,7 +21,8 @@ const UPGRADES: Readonly<Record<string, readonly { readonly since: number; reado
   Clip: [{ since: 11, upgrade: (node, graph) => moved(node, ["min", "max"], [floatOperand(node, graph, "min", -3.4028234663852886e38), floatOperand(node, graph, "max", 3.4028234663852886e38)]) }],
   Slice: [{ since: 10, upgrade: (node, graph) => moved(node, ["starts", "ends", "axes"], ["starts", "ends", "axes"].map((name) => intsOperand(node, graph, name))) }],
   Pad: [{ since: 11, upgrade: (node, graph) => moved(node, ["pads", "value"], [intsOperand(node, graph, "pads"), floatOperand(node, graph, "value", 0)]) }],
-  Dropout: [{ since: 12, upgrade: (node) => ({ ...node, opType: "Identity", attributes: {}, outputCount: 1 }) }],
+  // Without training_mode it is the identity; the rate stays readable for those who train.
+  Dropout: [{ since: 12, upgrade: (node, graph) => ({ ...moved(node, ["ratio"], [graph.constant("FP32", [], [floatAttribute(node, "ratio", 0.5)])]), outputCount: 1 }) }],
   Split: [
     { since: 13, upgrade: (node, graph) => moved(node, ["split"], [intsOperand(node, graph, "split")]) },
     { since: 18, upgrade: (node) => (node.inputs[1] === undefined ? { ...node, attributes: { ...node.attributes, num_outputs: node.outputCount } } : node) },
@@ -32,7 +33,6 @@ const UPGRADES: Readonly<Record<string, readonly { readonly since: number; reado
   Resize: [{ since: 11, upgrade: toResize }],
   Scatter: [{ since: 99, upgrade: (node) => ({ ...node, opType: "ScatterElements" }) }],
   GroupNormalization: [{ since: 21, upgrade: refuse }],
-  Loop: [{ since: 99, upgrade: refuse }],
 };
 
 /** The node in our opset's form. @throws GraphError when there is none */
@@ -97,5 +97,8 @@ export function constantTensor(node: Pick<NodeDraft, "opType" | "attributes">): 
   if (ints !== undefined) return tensorOf("INT64", [ints.length], ints.map(BigInt));
   const floats = floatsAttribute(node, "value_floats");
   if (floats !== undefined) return tensorOf("FP32", [floats.length], floats);
-  throw new GraphError("a Constant that is no tensor of numbers");
+  const text = attributes["value_string"] ?? attributes["value_strings"];
+  if (typeof text === "string") return tensorOf("BYTES", [], [text]);
+  if (Array.isArray(text)) return tensorOf("BYTES", [text.length], text as readonly string[]);
+  throw new GraphError("a Constant that is no tensor of numbers or texts");
 }
