@@ -14,7 +14,7 @@ const INSTEAD: Readonly<Record<string, string>> = {
 /** The error of an operator without a rule: names it, its node, and what is supported. */
 export function noRule(operator: string, where: string): GraphError {
   const instead = INSTEAD[operator];
-  if (instead !== undefined) return new GraphError(`${operator} has no gradient rule (node "${where}"): ${instead}`);
+  if (instead !== undefined) return new GraphError(`${operator} has no gradient rule ("${where}"): ${instead}`);
   const close = Object.keys(RULES).filter((name) => name.split("::").at(-1)?.[0] === operator.split("::").at(-1)?.[0]).sort();
-  return new GraphError(`${operator} has no gradient rule (node "${where}"); ${Object.keys(RULES).length} operators have one, see libs/autodiff/README.md${close.length === 0 ? "" : `; with the same first letter: ${close.join(", ")}`}`);
+  return new GraphError(`${operator} has no gradient rule ("${where}"): ${Object.keys(RULES).length} operators have one, see libs/autodiff/README.md${close.length === 0 ? "" : `; with the same first letter: ${close.join(", ")}`}`);
 }
