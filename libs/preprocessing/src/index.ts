@@ -9,3 +9,9 @@ export { CATEGORIES_MAX, byFrequency, encodeCell, fitColumn, tableInputs, widthO
 export { type CategoricalData, type ColumnData, type DatetimeData, type NumericData, type TextData } from "./table/column-data.ts";
 export { PART, givenSplit, groupSplit, randomSplit, rowsOfSplit, stratifiedSplit, timeSplit, type RowsOfSplit, type SplitAssignment, type SplitShares } from "./split.ts";
 export { permutation, uniformNumbers } from "./permutation.ts";
+export { type CategoricalOptions } from "./table/categorical-feature.ts";
+export { MISSING_MOMENT } from "./table/datetime-feature.ts";
+export { type Feature } from "./table/feature.ts";
+export { fitTable, tableEncoder, tableGraph, type FittedTable, type TableOptions } from "./table/fit-table.ts";
+export { quantile, type NumericOptions } from "./table/numeric-feature.ts";
+export { type WordsOptions } from "./table/words-feature.ts";

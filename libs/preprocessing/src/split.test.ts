@@ -50,7 +50,7 @@ describe("splits", () => {
       const parts = new Map<number, number>();
       groups.forEach((group, row) => {
         if (group < 0) return;
-        const part = parts.get(group) ?? (assignment[row] as number);
+        const part = parts.get(group) ?? assignment[row] ?? 0;
         assert.equal(assignment[row], part, `group ${group} is divided (seed ${random.seed})`);
         parts.set(group, part);
       });
