@@ -75,6 +75,7 @@ function requestIdOf({ name, createTimeMs }: JobRecord): string {
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-8${hex.slice(13, 16)}-8${hex.slice(17, 20)}-${hex.slice(20, 32)}`;
 }
 
-function metricsOf({ accuracy, baselineAccuracy, loss, auc }: EvaluationRecord): Record<string, number> {
-  return { accuracy, baseline_accuracy: baselineAccuracy, loss, ...(auc === undefined ? {} : { auc }) };
+/** Every metric's value; intervals and the rest are in the report. */
+function metricsOf({ metrics }: EvaluationRecord): Record<string, number> {
+  return Object.fromEntries(Object.entries(metrics).map(([name, { value }]) => [name, value]));
 }

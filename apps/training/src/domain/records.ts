@@ -1,6 +1,7 @@
 // What the service keeps, as plain values: rpc/messages.ts turns them into messages, store/ into rows.
 
 import type { Identity } from "@servable/auth";
+import type { EvaluationReport } from "@servable/evaluation";
 import type { TrainingSpecRecord } from "./training-spec-record.ts";
 
 export type { Family, OptimizerKind, TrainingSpecRecord } from "./training-spec-record.ts";
@@ -64,28 +65,8 @@ export interface ProgressRecord {
   readonly stepsPerSecond: number;
 }
 
-/** Quality for one class. */
-export interface ClassMetricsRecord {
-  readonly class: string;
-  readonly precision: number;
-  readonly recall: number;
-  readonly f1: number;
-  readonly rowCount: number;
-}
-
 /** How good a model is on rows it was not trained on. */
-export interface EvaluationRecord {
-  readonly rowCount: number;
-  readonly loss: number;
-  readonly accuracy: number;
-  readonly baselineAccuracy: number;
-  /** Two classes only. */
-  readonly auc?: number | undefined;
-  readonly classes: readonly string[];
-  readonly classMetrics: readonly ClassMetricsRecord[];
-  /** True class × predicted class, row-major. */
-  readonly confusionMatrix: readonly number[];
-}
+export type EvaluationRecord = EvaluationReport;
 
 /** One training run. */
 export interface JobRecord {

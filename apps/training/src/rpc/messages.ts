@@ -4,7 +4,6 @@ import { create } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { Column_Kind, DatasetSchema, Dataset_Format, type Dataset } from "@servable/contracts/training/v1/dataset";
 import {
-  EvaluationReportSchema,
   TrainingJobEventSchema,
   TrainingJobSchema,
   TrainingJob_State,
@@ -13,7 +12,8 @@ import {
   type TrainingJobEvent,
 } from "@servable/contracts/training/v1/training_job";
 import type { DatasetHead } from "../domain/dataset-catalog.ts";
-import type { ColumnKind, DatasetFormat, DatasetRecord, EvaluationRecord, JobEventRecord, JobRecord, ProgressRecord } from "../domain/records.ts";
+import type { ColumnKind, DatasetFormat, DatasetRecord, JobEventRecord, JobRecord, ProgressRecord } from "../domain/records.ts";
+import { evaluationMessage } from "./evaluation-message.ts";
 import { numberOf, wordOf } from "./enum-words.ts";
 import { specMessage } from "./spec-messages.ts";
 
@@ -113,15 +113,3 @@ function progressMessage({ validationLoss, validationAccuracy, ...progress }: Pr
   });
 }
 
-function evaluationMessage({ auc, ...evaluation }: EvaluationRecord) {
-  return create(EvaluationReportSchema, {
-    rowCount: BigInt(evaluation.rowCount),
-    loss: evaluation.loss,
-    accuracy: evaluation.accuracy,
-    baselineAccuracy: evaluation.baselineAccuracy,
-    ...(auc === undefined ? {} : { auc }),
-    classes: [...evaluation.classes],
-    classMetrics: evaluation.classMetrics.map((metrics) => ({ ...metrics, rowCount: BigInt(metrics.rowCount) })),
-    confusionMatrix: evaluation.confusionMatrix.map(BigInt),
-  });
-}

@@ -9,7 +9,6 @@ import ort from "onnxruntime-node";
 import type { AttemptInput } from "../domain/job-executor.ts";
 import type { ColumnKind, TrainingSpecRecord } from "../domain/records.ts";
 import { SPEC_DEFAULTS } from "../domain/training-spec-record.ts";
-import { areaUnderCurve } from "./evaluation.ts";
 import { train } from "./trainer.ts";
 
 const directory = tempDir();
@@ -52,7 +51,7 @@ describe("training", () => {
       const { model, evaluation } = await train(tableJob({ family, hiddenUnits: family === "mlp" ? [8] : [] }), hooks);
 
       assert.equal(evaluation.accuracy, 1);
-      assert.ok(evaluation.baselineAccuracy < 0.7);
+      assert.ok((evaluation.baselineAccuracy ?? 1) < 0.7);
       assert.equal(evaluation.auc, 1);
       const session = await ort.InferenceSession.create(model);
       const { label, probabilities } = await session.run({ x: new ort.Tensor("float32", [2.5, 8, NaN], [3, 1]), color: new ort.Tensor("string", ["blau", "rot", "rot"], [3, 1]) });
@@ -83,7 +82,7 @@ describe("training", () => {
   it("learns one digit against the rest with the seed's network", async () => {
     const { model, evaluation } = await train(mnistJob(2_000, { family: "mlp", hiddenUnits: [128], positiveClass: "7", epochCount: 5 }), hooks);
 
-    assert.ok(evaluation.accuracy > 0.95 && evaluation.accuracy > evaluation.baselineAccuracy, `accuracy ${evaluation.accuracy}`);
+    assert.ok((evaluation.accuracy ?? 0) > Math.max(0.95, evaluation.baselineAccuracy ?? 1), `accuracy ${evaluation.accuracy}`);
     const session = await ort.InferenceSession.create(model);
     // The first image of the set is a 7, the second a 2.
     const pixels = Float32Array.from(readFileSync(join(mnist, "data/t10k-images-idx3-ubyte")).subarray(16, 16 + 2 * 784));
@@ -95,7 +94,7 @@ describe("training", () => {
   it("tells ten digits apart by softmax regression", async () => {
     const { evaluation } = await train(mnistJob(2_000, { family: "softmax_regression", epochCount: 5 }), hooks);
 
-    assert.ok(evaluation.accuracy > 0.8, `accuracy ${evaluation.accuracy}`);
+    assert.ok((evaluation.accuracy ?? 0) > 0.8, `accuracy ${evaluation.accuracy}`);
     assert.deepEqual(evaluation.classes, ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"]);
   });
 
@@ -116,16 +115,4 @@ describe("training", () => {
 
     await assert.rejects(train(tableJob(), { ...hooks, signal }), (error: unknown) => error instanceof StatusError && error.reason === "CANCELLED");
   });
-});
-
-describe("area under the ROC curve", () => {
-  for (const { targets, scores, want } of [
-    { targets: [0, 0, 1, 1], scores: [1, 2, 3, 4], want: 1 },
-    { targets: [1, 1, 0, 0], scores: [1, 2, 3, 4], want: 0 },
-    { targets: [0, 1, 0, 1], scores: [1, 1, 1, 1], want: 0.5 },
-    { targets: [0, 1, 0, 1], scores: [0.1, 0.4, 0.35, 0.8], want: 1 },
-    { targets: [1, 1], scores: [1, 2], want: 0.5 },
-  ]) {
-    it(`of ${scores.join(", ")} for ${targets.join(", ")} is ${want}`, () => assert.equal(areaUnderCurve(Uint32Array.from(targets), Float32Array.from(scores)), want));
-  }
 });

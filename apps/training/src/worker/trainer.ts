@@ -1,9 +1,9 @@
 import { StatusError } from "@servable/errors";
+import { evaluateClassification } from "@servable/evaluation";
 import { randomStream } from "@servable/nn";
 import { createAdam, createSgd, type Optimizer } from "@servable/optim";
 import type { AttemptInput } from "../domain/job-executor.ts";
 import type { EvaluationRecord, ProgressRecord, TrainingSpecRecord } from "../domain/records.ts";
-import { evaluate } from "./evaluation.ts";
 import { readProblem, type LearningProblem } from "./learning-problem.ts";
 import { createNetwork, type Batch, type Network } from "./network.ts";
 
@@ -43,7 +43,7 @@ export async function train(input: AttemptInput, hooks: TrainingHooks): Promise<
   const predictions = await predict(network, problem, outputs, rows);
   // The update of the last step was seen by no further one.
   if (!Number.isFinite(predictions.loss)) throw diverged(predictions.loss, "after the last step", spec);
-  return { model: network.export(problem), evaluation: evaluate(predictions) };
+  return { model: network.export(problem), evaluation: evaluateClassification(predictions) };
 }
 
 /** Training and validation rows, by a permutation of the seed. */
@@ -102,7 +102,7 @@ function optimizerOf({ optimizer, learningRate, momentum, weightDecay }: Trainin
 async function predict(network: Network, problem: LearningProblem, outputs: number, rows: Uint32Array) {
   const batch = emptyBatch(Math.min(EVALUATION_ROWS, rows.length), problem.width, outputs);
   const predicted = new Uint32Array(rows.length);
-  const scores = outputs <= 2 ? new Float32Array(rows.length) : undefined;
+  const probabilities = new Float32Array(rows.length * outputs);
   let lossSum = 0;
   for (let start = 0; start < rows.length; start += EVALUATION_ROWS) {
     const portion = rows.subarray(start, start + EVALUATION_ROWS);
@@ -110,13 +110,18 @@ async function predict(network: Network, problem: LearningProblem, outputs: numb
     lossSum += loss * portion.length;
     portion.forEach((_, row) => {
       const values = logits.subarray(row * outputs, (row + 1) * outputs);
-      // Two classes: the margin of the second over the first.
-      const margin = outputs === 1 ? (values[0] ?? 0) : (values[1] ?? 0) - (values[0] ?? 0);
-      predicted[start + row] = outputs === 1 ? (margin > 0 ? 1 : 0) : values.indexOf(Math.max(...values));
-      if (scores !== undefined) scores[start + row] = margin;
+      const highest = Math.max(...values);
+      predicted[start + row] = outputs === 1 ? (highest > 0 ? 1 : 0) : values.indexOf(highest);
+      probabilities.set(outputs === 1 ? [1 / (1 + Math.exp(-highest))] : softmaxOf(values, highest), (start + row) * outputs);
     });
   }
-  return { classes: problem.classes, targets: rows.map((row) => problem.targets[row] ?? 0), predicted, scores, loss: lossSum / Math.max(1, rows.length) };
+  return { classes: problem.classes, targets: rows.map((row) => problem.targets[row] ?? 0), predicted, probabilities, loss: lossSum / Math.max(1, rows.length) };
+}
+
+function softmaxOf(values: Float32Array, highest: number): Float32Array {
+  const powers = values.map((value) => Math.exp(value - highest));
+  const sum = powers.reduce((total, power) => total + power, 0);
+  return powers.map((power) => power / sum);
 }
 
 function emptyBatch(rows: number, width: number, outputs: number): Batch {

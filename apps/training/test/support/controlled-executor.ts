@@ -54,6 +54,7 @@ export function progressAt(step: number): ProgressRecord {
 
 /** An evaluation with a value in every field. */
 export const EVALUATION: EvaluationRecord = {
+  kind: "classification",
   rowCount: 10,
   loss: 0.25,
   accuracy: 0.9,
@@ -65,4 +66,8 @@ export const EVALUATION: EvaluationRecord = {
     { class: "yes", precision: 0.8, recall: 1, f1: 0.89, rowCount: 5 },
   ],
   confusionMatrix: [4, 1, 0, 5],
+  metrics: { accuracy: { value: 0.9, interval: { low: 0.6, high: 0.98, level: 0.95 } }, baseline_accuracy: { value: 0.6 }, loss: { value: 0.25 }, auc: { value: 0.95 } },
+  slices: [{ column: "sex", value: "f", rowCount: 10, tooSmall: true, metrics: {} }],
+  calibration: [{ low: 0.9, high: 1, rowCount: 10, confidence: 0.95, accuracy: 0.9 }],
+  curves: [{ kind: "roc", class: "yes", area: 0.95, points: [{ threshold: 0.5, x: 0, y: 1 }] }],
 };

@@ -4,6 +4,7 @@
 
 import type { GenEnum, GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
+import type { EvaluationReport } from "./evaluation_pb.js";
 import type { Duration, Timestamp } from "@bufbuild/protobuf/wkt";
 
 /**
@@ -1658,121 +1659,4 @@ export declare type TrainingJobEvent = Message<"servable.training.v1.TrainingJob
  * Use `create(TrainingJobEventSchema)` to create a new message.
  */
 export declare const TrainingJobEventSchema: GenMessage<TrainingJobEvent>;
-
-/**
- * How good a model is on rows it was not trained on.
- *
- * @generated from message servable.training.v1.EvaluationReport
- */
-export declare type EvaluationReport = Message<"servable.training.v1.EvaluationReport"> & {
-  /**
-   * Rows evaluated.
-   *
-   * @generated from field: int64 row_count = 1;
-   */
-  rowCount: bigint;
-
-  /**
-   * Mean loss.
-   *
-   * @generated from field: double loss = 2;
-   */
-  loss: number;
-
-  /**
-   * Share of rows whose most probable class is the true one.
-   *
-   * @generated from field: double accuracy = 3;
-   */
-  accuracy: number;
-
-  /**
-   * Accuracy of always answering the most frequent class: what a model must beat.
-   *
-   * @generated from field: double baseline_accuracy = 4;
-   */
-  baselineAccuracy: number;
-
-  /**
-   * Area under the ROC curve; two classes only.
-   *
-   * @generated from field: optional double auc = 5;
-   */
-  auc?: number | undefined;
-
-  /**
-   * The classes, in the order of the matrix.
-   *
-   * @generated from field: repeated string classes = 6;
-   */
-  classes: string[];
-
-  /**
-   * Precision, recall and F1 of each class.
-   *
-   * @generated from field: repeated servable.training.v1.ClassMetrics class_metrics = 7;
-   */
-  classMetrics: ClassMetrics[];
-
-  /**
-   * Rows of the confusion matrix: true class × predicted class, row-major.
-   *
-   * @generated from field: repeated int64 confusion_matrix = 8;
-   */
-  confusionMatrix: bigint[];
-};
-
-/**
- * Describes the message servable.training.v1.EvaluationReport.
- * Use `create(EvaluationReportSchema)` to create a new message.
- */
-export declare const EvaluationReportSchema: GenMessage<EvaluationReport>;
-
-/**
- * Quality for one class.
- *
- * @generated from message servable.training.v1.ClassMetrics
- */
-export declare type ClassMetrics = Message<"servable.training.v1.ClassMetrics"> & {
-  /**
-   * The class.
-   *
-   * @generated from field: string class = 1;
-   */
-  class: string;
-
-  /**
-   * Of the rows predicted to be this class, the share that is.
-   *
-   * @generated from field: double precision = 2;
-   */
-  precision: number;
-
-  /**
-   * Of the rows of this class, the share predicted so.
-   *
-   * @generated from field: double recall = 3;
-   */
-  recall: number;
-
-  /**
-   * Harmonic mean of the two.
-   *
-   * @generated from field: double f1 = 4;
-   */
-  f1: number;
-
-  /**
-   * Rows of this class.
-   *
-   * @generated from field: int64 row_count = 5;
-   */
-  rowCount: bigint;
-};
-
-/**
- * Describes the message servable.training.v1.ClassMetrics.
- * Use `create(ClassMetricsSchema)` to create a new message.
- */
-export declare const ClassMetricsSchema: GenMessage<ClassMetrics>;
 
