@@ -43,12 +43,12 @@ for (const kind of ["protobuf-es", "raw"]) {
   await measure(`grpc-js echo, ${kind}`, { ...GRPC, address: echo.address, body }, { server: () => [echo.pid] });
 }
 
-for (const transport of ["lean", "grpc-js"]) {
+for (const transport of ["carried", "lean", "grpc-js"]) {
   await using bench = await startBenchPlatform({ mlp: { bytes: mlpModel() } }, { SERVABLE_REPLICA_CHANNEL: transport });
   const answerBytes = (await bench.answerTo("gateway", request)).length + 5;
-  if (transport === "lean") await measure("inference", { ...GRPC, ...bench.doors.inference, body, answerBytes }, bench.processes);
+  if (transport === "carried") await measure("inference", { ...GRPC, ...bench.doors.inference, body, answerBytes }, bench.processes);
   await measure(`gateway, ${transport} channel`, { ...GRPC, ...bench.doors.gateway, body, answerBytes }, bench.processes);
-  if (transport === "lean") {
+  if (transport === "carried") {
     const address = bench.platform.platform.httpAddress.replace("http://", "");
     await measure("gateway, JSON", { ...json, address, headers: { "content-type": "application/json", "x-api-key": bench.platform.apiKey } }, bench.processes);
   }

@@ -26,7 +26,7 @@ export interface GatewayConfig {
   /** The installation's secret; absent = the file in the data directory. */
   readonly internalToken?: string | undefined;
   /** What carries calls to inference replicas. */
-  readonly replicaChannel: "lean" | "grpc-js";
+  readonly replicaChannel: "carried" | "lean" | "grpc-js";
   /** Largest request over gRPC and HTTP, and largest answer of a replica. */
   readonly messageBytesMax: number;
   /** How strictly HTTP requests are read: `insecure` takes those that state two lengths. */
@@ -53,7 +53,7 @@ export function gatewayConfigFromEnv(env: Env): GatewayConfig {
     registryAddress: read.string("SERVABLE_REGISTRY_ADDRESS", "127.0.0.1:8101"),
     trainingAddress: read.string("SERVABLE_TRAINING_ADDRESS", "127.0.0.1:8102"),
     internalToken: read.optional("SERVABLE_INTERNAL_TOKEN"),
-    replicaChannel: read.oneOf("SERVABLE_REPLICA_CHANNEL", ["lean", "grpc-js"], "lean"),
+    replicaChannel: read.oneOf("SERVABLE_REPLICA_CHANNEL", ["carried", "lean", "grpc-js"], "carried"),
     messageBytesMax: read.bytes("SERVABLE_MESSAGE_BYTES_MAX", MESSAGE_BYTES_MAX),
     httpValidation: read.oneOf("SERVABLE_HTTP_VALIDATION", ["strict", "insecure"], "strict"),
     clientSharedMemory: read.oneOf("SERVABLE_CLIENT_SHARED_MEMORY", ["auto", "true", "false"], "auto"),

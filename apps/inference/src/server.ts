@@ -102,6 +102,7 @@ export async function startServer(config: InferenceConfig): Promise<InferenceSer
     ],
     authenticate: internalAuthenticator(config.internalToken),
     receiveBytesMax: config.messageBytesMax,
+    carriesCalls: true,
     drainMs: config.drainMs,
     onCallEnd: recordCall,
     logger,

@@ -3,7 +3,9 @@
 // (deadline, cancellation, reconnection, bounds, statuses) is here and in lean-call.ts and lean-connection.ts.
 
 import type { ClientHttp2Stream } from "node:http2";
+import { IDENTITY_METADATA } from "@servable/auth";
 import { StatusError } from "@servable/errors";
+import { CARRY_PATH, CallCarrier } from "./call-carrier.ts";
 import { MESSAGE_BYTES_MAX, type Channel, type ChannelOptions, type OutgoingCall } from "./channel.ts";
 import { LeanCall, requestHeaders } from "./lean-call.ts";
 import { LeanConnection } from "./lean-connection.ts";
@@ -19,24 +21,39 @@ const QUEUED_MESSAGES_MAX = 16;
 export interface LeanChannelOptions extends ChannelOptions {
   /** Calls that may be open at once; more are refused with `QUEUE_FULL`. @default 10000 */
   readonly outstandingMax?: number | undefined;
+  /** Whether small unary calls share one long stream, where the server can do that (call-carrier.ts). @default false */
+  readonly carriesCalls?: boolean | undefined;
 }
 
 /** Opens a lean channel to "host:port" or "unix:/path"; it connects with the first call. Plain text only. */
 export function createLeanChannel(address: string, options: LeanChannelOptions = {}): Channel {
-  const { token, timeoutMs, receiveBytesMax = MESSAGE_BYTES_MAX, outstandingMax = OUTSTANDING_MAX } = options;
+  const { token, timeoutMs, receiveBytesMax = MESSAGE_BYTES_MAX, outstandingMax = OUTSTANDING_MAX, carriesCalls = false } = options;
   const connection = new LeanConnection({ address, outstandingMax, random: Math.random, now: Date.now });
   const authority = address.startsWith("unix:") ? "localhost" : address;
   const open = (call: OutgoingCall): ClientHttp2Stream => connection.open(requestHeaders(call, authority, Date.now()));
+  const shared: Record<string, string> = token === undefined ? {} : { [IDENTITY_METADATA.token]: token };
+  const carrier = new CallCarrier({
+    open: () => connection.openUncounted(requestHeaders({ path: CARRY_PATH, headers: shared, deadlineMs: undefined, signal: undefined }, authority, Date.now())),
+    begin: () => connection.begin(),
+    end: () => connection.end(),
+    receiveBytesMax,
+    shared,
+  });
   return {
     address,
     token,
     timeoutMs,
     unary: (call, request) =>
       new Promise((resolve, reject) => {
-        startUnary({ open, call, request, receiveBytesMax, resolve, reject, mayRepeat: true });
+        const alone = (): void => startUnary({ open, call, request, receiveBytesMax, resolve, reject, mayRepeat: true });
+        if (carriesCalls && carrier.takes(request.length)) carrier.start(call, request, { resolve, reject, refused: alone });
+        else alone();
       }),
     stream: (call, requests) => stream(open, call, requests, receiveBytesMax),
-    close: () => connection.close(),
+    close: () => {
+      carrier.close();
+      connection.close();
+    },
   };
 }
 

@@ -34,6 +34,8 @@ export interface LeanConnectionOptions {
 export class LeanConnection {
   readonly #options: LeanConnectionOptions;
   #session: ClientHttp2Session | undefined;
+  /** All that live, those included that only finish what they have. */
+  readonly #sessions = new Set<ClientHttp2Session>();
   #opened = 0;
   #outstanding = 0;
   #failures = 0;
@@ -56,19 +58,38 @@ export class LeanConnection {
    * @throws StatusError `SERVICE_UNAVAILABLE` between attempts and after `close`, `QUEUE_FULL` above the bound
    */
   open(headers: OutgoingHttpHeaders): ClientHttp2Stream {
+    this.begin();
+    let stream: ClientHttp2Stream;
+    try {
+      stream = this.openUncounted(headers);
+    } catch (error) {
+      this.end();
+      throw error;
+    }
+    stream.on("close", () => this.end());
+    return stream;
+  }
+
+  /** Opens a stream that is no call itself: the calls that it carries are counted by {@link begin} and {@link end}. @throws StatusError as `open` */
+  openUncounted(headers: OutgoingHttpHeaders): ClientHttp2Stream {
+    const session = this.#usable();
+    const stream = session.request(headers, { endStream: false });
+    if (++this.#opened >= STREAMS_PER_SESSION_MAX) this.#retire(session);
+    return stream;
+  }
+
+  /** Counts a call in: a process lives while it waits for one. @throws StatusError `QUEUE_FULL` above the bound */
+  begin(): void {
     const { outstandingMax } = this.#options;
     if (this.#outstanding >= outstandingMax) {
       throw new StatusError("QUEUE_FULL", `${outstandingMax} calls to one service are open already (outstandingMax): call again later`);
     }
-    const session = this.#usable();
-    const stream = session.request(headers, { endStream: false });
-    if (this.#outstanding++ === 0) session.ref();
-    if (++this.#opened >= STREAMS_PER_SESSION_MAX) this.#retire(session);
-    stream.on("close", () => {
-      // An idle connection must not keep a process alive.
-      if (--this.#outstanding === 0) session.unref();
-    });
-    return stream;
+    if (this.#outstanding++ === 0) for (const session of this.#sessions) session.ref();
+  }
+
+  /** Counts a call out; an idle connection must not keep a process alive. */
+  end(): void {
+    if (--this.#outstanding === 0) for (const session of this.#sessions) session.unref();
   }
 
   /** Takes no more calls; open ones end by themselves. */
@@ -92,6 +113,7 @@ export class LeanConnection {
       settings: { initialWindowSize: STREAM_WINDOW_BYTES, enablePush: false, maxHeaderListSize: HEADER_LIST_BYTES_MAX },
       maxSessionMemory: SESSION_MEMORY_MB_MAX,
     });
+    this.#sessions.add(session);
     this.#opened = 0;
     let ready = false;
     let answered = true;
@@ -116,6 +138,7 @@ export class LeanConnection {
     session.on("close", () => {
       clearTimeout(connecting);
       clearInterval(keepalive);
+      this.#sessions.delete(session);
       this.#forget(session);
       if (!ready) this.#pause();
     });

@@ -4,7 +4,8 @@
 import { StatusError } from "@servable/errors";
 import { countMessageBytes } from "./message-garbage.ts";
 
-const PREFIX_BYTES = 5;
+/** Flags and length before a message. */
+export const PREFIX_BYTES = 5;
 /** Room made for a message before its bytes are there; larger ones grow as they come. */
 const FIRST_BYTES_MAX = 1024 * 1024;
 
@@ -18,10 +19,15 @@ export function frameOf(message: Uint8Array): Buffer {
   }
   countMessageBytes(byteLength);
   const framed = Buffer.allocUnsafe(byteLength + PREFIX_BYTES);
-  framed[0] = 0;
-  framed.writeUInt32BE(byteLength, 1);
+  writePrefix(framed, byteLength);
   framed.set(message, PREFIX_BYTES);
   return framed;
+}
+
+/** Writes the prefix of an uncompressed message. */
+export function writePrefix(framed: Buffer, messageBytes: number): void {
+  framed[0] = 0;
+  framed.writeUInt32BE(messageBytes, 1);
 }
 
 /** Cuts a byte stream into messages. A message within one chunk is a view of it; others are copied once, as they come. */

@@ -7,6 +7,7 @@ import { StatusError } from "@servable/errors";
 import type { Logger } from "@servable/telemetry";
 import { MESSAGE_BYTES_MAX } from "./channel.ts";
 import { asBuffer, identity, transportOptions } from "./grpc-js-channel.ts";
+import { createCarrierDoor, type CarrierDoor } from "./carrier-door.ts";
 import { handlerOf, type CallPolicy, type EndedCall } from "./handlers.ts";
 import { createHealth, type HealthState } from "./health.ts";
 import { proxyHandlers, type ProxyRegistration } from "./proxy.ts";
@@ -37,6 +38,8 @@ export interface GrpcServerOptions {
   readonly portVariable?: string;
   /** Who answers unary calls: we directly on their HTTP/2 streams, or grpc-js at three times the cost. @default "direct" */
   readonly unaryDoor?: "direct" | "grpc-js";
+  /** Whether small unary calls may come on one long stream (servable.transport.v1.CallCarrierService): for our own services only, which keep their own bounds. @default false */
+  readonly carriesCalls?: boolean;
   readonly onCallEnd?: (call: EndedCall) => void;
   readonly logger?: Logger;
 }
@@ -68,9 +71,12 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcS
     ...(options.callsPerConnectionMax === undefined ? {} : { "grpc.max_concurrent_streams": options.callsPerConnectionMax }),
   });
   if (!raiseWindows(server)) options.logger?.warn({ event: "grpc_windows_default", help: "this version of grpc-js keeps HTTP/2 windows of 64 KiB: large tensors come slower" });
+  let carriers: CarrierDoor | undefined;
   if (options.unaryDoor !== "grpc-js") {
     const receiveBytesMax = options.receiveBytesMax ?? MESSAGE_BYTES_MAX;
-    const isOpen = openUnaryDoor(server, new Map([...unaryMethods(services, policy), ...unaryMethods(open, openPolicy)]), receiveBytesMax);
+    const methods = new Map([...unaryMethods(services, policy), ...unaryMethods(open, openPolicy)]);
+    if (options.carriesCalls === true) carriers = createCarrierDoor(methods, receiveBytesMax);
+    const isOpen = openUnaryDoor(server, methods, receiveBytesMax, carriers);
     if (!isOpen) options.logger?.warn({ event: "grpc_unary_door_closed", help: "this version of grpc-js serves unary calls itself: they cost more" });
   }
   for (const registration of services) addService(server, registration, policy);
@@ -83,6 +89,7 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcS
     health: health.state,
     [Symbol.asyncDispose]: async () => {
       for (const service of ["", ...served.map(({ typeName }) => typeName)]) health.state.set(service, false);
+      carriers?.drain();
       await new Promise<void>((resolve) => {
         const timer = setTimeout(() => server.forceShutdown(), drainMs);
         server.tryShutdown(() => {

@@ -6,6 +6,8 @@
 import type { Http2Server, IncomingHttpHeaders, ServerHttp2Stream } from "node:http2";
 import { Metadata, type Server } from "@grpc/grpc-js";
 import { StatusError } from "@servable/errors";
+import { CARRY_PATH } from "./call-carrier.ts";
+import type { CarrierDoor } from "./carrier-door.ts";
 import { ServedCallContext, type CallSource, type OwnedContext } from "./call-context.ts";
 import { answerUnary, runCall, type CallPolicy } from "./handlers.ts";
 import { MessageReader, frameOf } from "./message-frame.ts";
@@ -29,8 +31,8 @@ export interface DoorMethod {
   readonly policy: CallPolicy;
 }
 
-/** Serves unary methods, by path, of a server that does not listen yet; answers whether this grpc-js can be told. */
-export function openUnaryDoor(server: Server, served: ReadonlyMap<string, DoorMethod>, receiveBytesMax: number): boolean {
+/** Serves unary methods, by path, of a server that does not listen yet, and carried ones; answers whether this grpc-js can be told. */
+export function openUnaryDoor(server: Server, served: ReadonlyMap<string, DoorMethod>, receiveBytesMax: number, carriers: CarrierDoor | undefined): boolean {
   const internals = server as unknown as ServerInternals;
   const { _setupHandlers: setupHandlers } = internals;
   if (typeof setupHandlers !== "function") return false;
@@ -40,6 +42,7 @@ export function openUnaryDoor(server: Server, served: ReadonlyMap<string, DoorMe
     if (grpcJs === undefined || others.length > 0) return;
     http2Server.removeAllListeners("stream");
     http2Server.on("stream", (stream: ServerHttp2Stream, headers, ...more: unknown[]) => {
+      if (carriers !== undefined && headers[":path"] === CARRY_PATH && isPlain(headers)) return carriers.serve(stream, headers);
       const method = isPlain(headers) ? served.get(headers[":path"] ?? "") : undefined;
       if (method === undefined) grpcJs.call(http2Server, stream, headers, ...more);
       else serve(method, stream, headers, receiveBytesMax);

@@ -158,5 +158,5 @@ for (const unaryDoor of ["direct", "grpc-js"] as const) {
 it("stays closed on a grpc-js that has other insides", () => {
   const other = Object.assign(Object.create(Server.prototype) as Server, { _setupHandlers: undefined });
 
-  assert.equal(openUnaryDoor(other, new Map(), 1), false);
+  assert.equal(openUnaryDoor(other, new Map(), 1, undefined), false);
 });

@@ -19,7 +19,11 @@ const SERVED = [GRPCInferenceService, ReplicaService, TasksService, ExplanationS
 const PATHS = new Map<string, string>(SERVED.flatMap(({ methods }) => methods).map((method: DescMethod) => [method.name, methodPath(method)]));
 
 /** What carries calls to replicas. See docs/adr/0015-lean-channel-for-the-hop.md. */
-export const REPLICA_TRANSPORTS = { lean: createLeanChannel, "grpc-js": createChannel } as const;
+export const REPLICA_TRANSPORTS = {
+  carried: (address: string, options: ChannelOptions): Channel => createLeanChannel(address, { ...options, carriesCalls: true }),
+  lean: createLeanChannel,
+  "grpc-js": createChannel,
+} as const;
 
 /** Channels that all have the same options. */
 export function createReplicaChannels({ transport, ...options }: ChannelOptions & { readonly transport: keyof typeof REPLICA_TRANSPORTS }): ReplicaChannels {
