@@ -117,6 +117,9 @@ export const REASONS = {
   DATASET_TOO_LARGE: { code: "RESOURCE_EXHAUSTED", retry: false, help: "Upload a smaller data set, or raise the limit that the message names." },
   TARGET_UNSUITABLE: { code: "INVALID_ARGUMENT", retry: false, help: "Choose a target with at least two classes." },
   TRAINING_DIVERGED: { code: "ABORTED", retry: false, help: "The loss became infinite or not a number: lower the learning rate." },
+  WEIGHTS_MALFORMED: { code: "INVALID_ARGUMENT", retry: false, help: "The file is no valid safetensors file: the message says where; write it again." },
+  NETWORK_INVALID: { code: "INVALID_ARGUMENT", retry: false, help: "The network cannot be trained as it is written: the message names the value or the size." },
+  CHECKPOINT_INCOMPATIBLE: { code: "FAILED_PRECONDITION", retry: false, help: "The checkpoint is of another network or optimizer: the message names the tensor or the setting." },
   TRAINING_PROCESS_DIED: { code: "ABORTED", retry: true, help: "The job's process died more often than allowed: see the service's log." },
 
   // The platform.

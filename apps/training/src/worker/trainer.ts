@@ -1,7 +1,7 @@
 import { StatusError } from "@servable/errors";
 import { evaluateClassification } from "@servable/evaluation";
 import { randomStream } from "@servable/nn";
-import { createAdam, createSgd, type Optimizer } from "@servable/optim";
+import { adamW, referenceOptimizer, sgd, type ReferenceOptimizer } from "@servable/optim";
 import type { AttemptInput } from "../domain/job-executor.ts";
 import type { EvaluationRecord, ProgressRecord, TrainingSpecRecord } from "../domain/records.ts";
 import { readProblem, type LearningProblem } from "./learning-problem.ts";
@@ -94,8 +94,8 @@ function diverged(loss: number, when: string, { learningRate }: TrainingSpecReco
   return new StatusError("TRAINING_DIVERGED", `the loss became ${loss} ${when}: lower the learning rate (it is ${learningRate})`);
 }
 
-function optimizerOf({ optimizer, learningRate, momentum, weightDecay }: TrainingSpecRecord, size: number): Optimizer {
-  return optimizer === "adam" ? createAdam({ size, learningRate, weightDecay }) : createSgd({ size, learningRate, momentum, weightDecay });
+function optimizerOf({ optimizer, learningRate, momentum, weightDecay }: TrainingSpecRecord, size: number): ReferenceOptimizer {
+  return referenceOptimizer(optimizer === "adam" ? adamW({ learningRate, weightDecay }) : sgd({ learningRate, momentum, l2: weightDecay }), size);
 }
 
 /** Loss and classes of rows, in portions. */
