@@ -16,3 +16,6 @@ export type {
 } from "./evaluation-report.ts";
 export { proportionInterval } from "./proportion-interval.ts";
 export { type Slice, type SliceColumn, type SliceOptions } from "./slices.ts";
+export { renderModelCard } from "./report/render-model-card.ts";
+export { renderReport } from "./report/render-report.ts";
+export { type LearningPoint, type ReportInput } from "./report/report-input.ts";
