@@ -54,7 +54,7 @@ function reportInput(job: JobRecord, evaluation: EvaluationRecord, runRecord: ob
     evaluation,
     history,
     data: { "data set": job.dataset, digest: job.datasetDigest, ...(job.spec.targetColumn === "" ? {} : { "target column": job.spec.targetColumn }), ...(job.spec.positiveClass === "" ? {} : { "positive class": job.spec.positiveClass }) },
-    run: { job: job.name, creator: job.creator.principal, ...flat("setting ", job.spec), ...flat("", runRecord ?? {}) },
+    run: { job: job.name, creator: job.creator.principal, ...flat("", runRecord ?? {}), ...flat("setting ", job.spec) },
   };
 }
 

@@ -2,7 +2,7 @@ import type { ReportInput } from "./report-input.ts";
 import { limitsOf, metricText, numberText } from "./report-words.ts";
 
 /** Rows of tables; a card is read, not searched. */
-const ROWS_MAX = 40;
+const ROWS_MAX = 100;
 
 /**
  * The model card: what the model is for, what it learned from, how good it is and where it is not, as Markdown. Text of the
