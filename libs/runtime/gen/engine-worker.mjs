@@ -74,6 +74,8 @@ var REASONS = {
   AUDIO_INVALID: { code: "INVALID_ARGUMENT", retry: false, help: "Send a whole WAV file (PCM or float) within the limits that the message names." },
   // Data sets and training.
   DATASET_MALFORMED: { code: "INVALID_ARGUMENT", retry: false, help: "Correct the line that the message names, then upload again; nothing was kept." },
+  SPLIT_IMPOSSIBLE: { code: "INVALID_ARGUMENT", retry: false, help: "Choose another column or other shares: the rows cannot be divided that way." },
+  COLUMN_UNSUITABLE: { code: "INVALID_ARGUMENT", retry: false, help: "Ignore the column that the message names, or correct its values." },
   DATASET_TOO_LARGE: { code: "RESOURCE_EXHAUSTED", retry: false, help: "Upload a smaller data set, or raise the limit that the message names." },
   TARGET_UNSUITABLE: { code: "INVALID_ARGUMENT", retry: false, help: "Choose a target with at least two classes." },
   TRAINING_DIVERGED: { code: "ABORTED", retry: false, help: "The loss became infinite or not a number: lower the learning rate." },

@@ -66,6 +66,26 @@ export interface ArchitectureRecord {
   readonly feedForwardWidth: number;
 }
 
+/** How rows are divided into folds. */
+export interface CrossValidationRecord {
+  /** Undefined = stratified where classes are predicted, plain otherwise. */
+  readonly kind: "k_fold" | "stratified" | "group" | "time_series" | undefined;
+  readonly foldCount: number;
+  readonly repeatCount: number;
+  /** Column of groups or times; empty = none. */
+  readonly column: string;
+  /** Rows left out between past and future. */
+  readonly gap: number;
+}
+
+/** One fold of a cross-validation. */
+export interface FoldRecord {
+  readonly crossValidation: CrossValidationRecord;
+  /** Which fold judges, counted through the repetitions. */
+  readonly index: number;
+  readonly seed: number;
+}
+
 /** What is learned and how, every default filled in. The fields are those of the contract's TrainingSpec, explained there. */
 export interface TrainingSpecRecord {
   /** Column to predict; empty for images. */
@@ -123,6 +143,8 @@ export interface TrainingSpecRecord {
   readonly featureColumns: readonly string[];
   readonly classWeights: Readonly<Record<string, number>>;
   readonly rollbackCountMax: number;
+  /** Wins over split and validationFraction. */
+  readonly fold?: FoldRecord | undefined;
 }
 
 /** A specification of which nothing was said. */

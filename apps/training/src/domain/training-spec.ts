@@ -1,4 +1,5 @@
 import { StatusError } from "@servable/errors";
+import { checkFold } from "./cross-validation.ts";
 import type { DatasetRecord } from "./records.ts";
 import { applyHyperparameters } from "./spec-hyperparameters.ts";
 import { SPEC_DEFAULTS, type CheckpointPolicyRecord, type LowRankRecord, type OptimizerKind, type OptimizerSettingsRecord, type ScheduleRecord, type TrainingSpecRecord } from "./training-spec-record.ts";
@@ -130,6 +131,7 @@ export function resolveSpec(said: TrainingSpecDraft, dataset: DatasetRecord): Tr
     featureColumns: featureColumns(draft.featureColumns ?? [], targetColumn, dataset),
     classWeights: Object.fromEntries(Object.entries(draft.classWeights ?? {}).map(([name, weight]) => [name, within("class_weights", weight, 0, SPEC_LIMITS.classWeightMax)])),
     rollbackCountMax: whole("rollback_count_max", draft.rollbackCountMax ?? SPEC_DEFAULTS.rollbackCountMax, 0, SPEC_LIMITS.rollbackCountMax),
+    fold: draft.fold === undefined ? undefined : checkFold("training_job.spec.fold", draft.fold, dataset),
   };
 }
 

@@ -3,14 +3,17 @@
 import { create } from "@bufbuild/protobuf";
 import { durationFromMs, durationMs } from "@bufbuild/protobuf/wkt";
 import {
+  CrossValidation_Kind,
   LearningRateSchedule_Shape,
   TrainingSpecSchema,
   TrainingSpec_Family,
   TrainingSpec_Loss,
   TrainingSpec_Optimizer,
+  type CrossValidation,
+  type CrossValidationFold,
   type TrainingSpec,
 } from "@servable/contracts/training/v1/training_job";
-import type { Family, LossKind, OptimizerKind, ScheduleShape, TrainingSpecRecord } from "../domain/training-spec-record.ts";
+import type { CrossValidationRecord, Family, FoldRecord, LossKind, OptimizerKind, ScheduleShape, TrainingSpecRecord } from "../domain/training-spec-record.ts";
 import type { TrainingSpecDraft } from "../domain/training-spec.ts";
 import { numberOf, wordOf } from "./enum-words.ts";
 
@@ -47,6 +50,12 @@ const SHAPES: readonly (readonly [ScheduleShape, LearningRateSchedule_Shape])[] 
   ["one_cycle", LearningRateSchedule_Shape.ONE_CYCLE],
   ["plateau", LearningRateSchedule_Shape.PLATEAU],
   ["linear", LearningRateSchedule_Shape.LINEAR],
+];
+const FOLD_KINDS: readonly (readonly [NonNullable<CrossValidationRecord["kind"]>, CrossValidation_Kind])[] = [
+  ["k_fold", CrossValidation_Kind.K_FOLD],
+  ["stratified", CrossValidation_Kind.STRATIFIED],
+  ["group", CrossValidation_Kind.GROUP],
+  ["time_series", CrossValidation_Kind.TIME_SERIES],
 ];
 
 /** What the caller wrote. */
@@ -102,12 +111,28 @@ export function specDraft(spec: TrainingSpec): TrainingSpecDraft {
     classWeights: spec.classWeights,
     rollbackCountMax: spec.rollbackCountMax,
     hyperparameters: spec.hyperparameters,
+    ...(spec.fold === undefined ? {} : { fold: foldDraft(spec.fold) }),
   };
+}
+
+/** How rows are divided, as the caller wrote it. */
+export function crossValidationDraft({ kind, foldCount, repeatCount, column, gap }: CrossValidation): CrossValidationRecord {
+  return { kind: wordOf(FOLD_KINDS, kind), foldCount, repeatCount: repeatCount === 0 ? 1 : repeatCount, column, gap };
+}
+
+/** How rows are divided. */
+export function crossValidationMessage({ kind, ...rest }: CrossValidationRecord): Omit<CrossValidation, "$typeName"> {
+  return { ...rest, kind: kind === undefined ? CrossValidation_Kind.UNSPECIFIED : numberOf(FOLD_KINDS, kind) };
+}
+
+function foldDraft({ crossValidation, index, seed }: CrossValidationFold): FoldRecord {
+  const said = crossValidation === undefined ? { kind: undefined, foldCount: 0, repeatCount: 1, column: "", gap: 0 } : crossValidationDraft(crossValidation);
+  return { crossValidation: said, index, seed: Number(seed) };
 }
 
 /** A specification with every default filled in. */
 export function specMessage(spec: TrainingSpecRecord): TrainingSpec {
-  const { family, loss, schedule, checkpointPolicy, lowRankAdaptation, earlyStopping, optimizerSettings, ...rest } = spec;
+  const { family, loss, schedule, checkpointPolicy, lowRankAdaptation, earlyStopping, optimizerSettings, fold, ...rest } = spec;
   return create(TrainingSpecSchema, {
     ...rest,
     family: family === undefined ? TrainingSpec_Family.UNSPECIFIED : numberOf(FAMILIES, family),
@@ -129,6 +154,7 @@ export function specMessage(spec: TrainingSpecRecord): TrainingSpec {
     },
     featureColumns: [...spec.featureColumns],
     classWeights: { ...spec.classWeights },
+    ...(fold === undefined ? {} : { fold: { crossValidation: crossValidationMessage(fold.crossValidation), index: fold.index, seed: BigInt(fold.seed) } }),
   });
 }
 

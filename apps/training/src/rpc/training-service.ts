@@ -66,6 +66,15 @@ export function trainingService({ datasets, jobs, log }: { datasets: DatasetCata
     resumeTrainingJob: notYet,
     estimateTrainingJob: notYet,
     listTrainingCheckpoints: notYet,
+    createTuningStudy: notYet,
+    getTuningStudy: notYet,
+    listTuningStudies: notYet,
+    cancelTuningStudy: notYet,
+    pauseTuningStudy: notYet,
+    resumeTuningStudy: notYet,
+    listTrials: notYet,
+    watchTuningStudy: notYet,
+    getTuningStudyReport: notYet,
     async *watchTrainingJob({ name, afterOffset }, { identity, signal }) {
       authorize(identity, "user", name);
       const { name: job } = await jobs.get(name);

@@ -897,6 +897,14 @@ export declare type TrainingSpec = Message<"servable.training.v1.TrainingSpec"> 
    * @generated from field: optional int32 rollback_count_max = 41;
    */
   rollbackCountMax?: number | undefined;
+
+  /**
+   * Which rows are learned from and which judge, as one fold of a cross-validation; wins over `split` and
+   * `validation_fraction`. Studies set it for their trials.
+   *
+   * @generated from field: servable.training.v1.CrossValidationFold fold = 42;
+   */
+  fold?: CrossValidationFold | undefined;
 };
 
 /**
@@ -1101,6 +1109,135 @@ export enum TrainingSpec_Loss {
  * Describes the enum servable.training.v1.TrainingSpec.Loss.
  */
 export declare const TrainingSpec_LossSchema: GenEnum<TrainingSpec_Loss>;
+
+/**
+ * How rows are divided into folds, each of which judges once.
+ *
+ * @generated from message servable.training.v1.CrossValidation
+ */
+export declare type CrossValidation = Message<"servable.training.v1.CrossValidation"> & {
+  /**
+   * How rows are dealt.
+   *
+   * @generated from field: servable.training.v1.CrossValidation.Kind kind = 1;
+   */
+  kind: CrossValidation_Kind;
+
+  /**
+   * Folds, 2 to 20; each is a training of its own.
+   *
+   * @generated from field: int32 fold_count = 2;
+   */
+  foldCount: number;
+
+  /**
+   * Times that all is done, each with another permutation; 0 = 1, at most 10. Only K_FOLD and STRATIFIED.
+   *
+   * @generated from field: int32 repeat_count = 3;
+   */
+  repeatCount: number;
+
+  /**
+   * The column of groups or times; for TIME_SERIES empty = the order of the rows.
+   *
+   * @generated from field: string column = 4;
+   */
+  column: string;
+
+  /**
+   * Rows left out between past and future.
+   *
+   * @generated from field: int32 gap = 5;
+   */
+  gap: number;
+};
+
+/**
+ * Describes the message servable.training.v1.CrossValidation.
+ * Use `create(CrossValidationSchema)` to create a new message.
+ */
+export declare const CrossValidationSchema: GenMessage<CrossValidation>;
+
+/**
+ * How rows are dealt.
+ *
+ * @generated from enum servable.training.v1.CrossValidation.Kind
+ */
+export enum CrossValidation_Kind {
+  /**
+   * Not set: stratified where classes are predicted, plain otherwise.
+   *
+   * @generated from enum value: KIND_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * By a permutation of the seed.
+   *
+   * @generated from enum value: KIND_K_FOLD = 1;
+   */
+  K_FOLD = 1,
+
+  /**
+   * So that each fold has the classes' shares.
+   *
+   * @generated from enum value: KIND_STRATIFIED = 2;
+   */
+  STRATIFIED = 2,
+
+  /**
+   * Rows of one value of `column` stay together.
+   *
+   * @generated from enum value: KIND_GROUP = 3;
+   */
+  GROUP = 3,
+
+  /**
+   * The past, by `column`, is learned from and what follows judges.
+   *
+   * @generated from enum value: KIND_TIME_SERIES = 4;
+   */
+  TIME_SERIES = 4,
+}
+
+/**
+ * Describes the enum servable.training.v1.CrossValidation.Kind.
+ */
+export declare const CrossValidation_KindSchema: GenEnum<CrossValidation_Kind>;
+
+/**
+ * One fold of a cross-validation.
+ *
+ * @generated from message servable.training.v1.CrossValidationFold
+ */
+export declare type CrossValidationFold = Message<"servable.training.v1.CrossValidationFold"> & {
+  /**
+   * How rows are divided.
+   *
+   * @generated from field: servable.training.v1.CrossValidation cross_validation = 1;
+   */
+  crossValidation?: CrossValidation | undefined;
+
+  /**
+   * Which fold judges, from 0; with repetitions counted through.
+   *
+   * @generated from field: int32 index = 2;
+   */
+  index: number;
+
+  /**
+   * Seed of the permutation.
+   *
+   * @generated from field: int64 seed = 3;
+   */
+  seed: bigint;
+};
+
+/**
+ * Describes the message servable.training.v1.CrossValidationFold.
+ * Use `create(CrossValidationFoldSchema)` to create a new message.
+ */
+export declare const CrossValidationFoldSchema: GenMessage<CrossValidationFold>;
 
 /**
  * What an optimiser has beside its rate; what is not set has the value of its paper.

@@ -7,6 +7,7 @@ import type { Message } from "@bufbuild/protobuf";
 import type { Dataset, DatasetSchema, DatasetSplit, DatasetSplitSchema } from "./dataset_pb.js";
 import type { EmptySchema, FieldMask } from "@bufbuild/protobuf/wkt";
 import type { CostEstimateSchema, TrainingCheckpoint, TrainingJob, TrainingJobEventSchema, TrainingJobSchema } from "./training_job_pb.js";
+import type { Trial, TuningStudy, TuningStudyEventSchema, TuningStudyReportSchema, TuningStudySchema } from "./tuning_study_pb.js";
 
 /**
  * Describes the file servable/training/v1/training.proto.
@@ -640,6 +641,296 @@ export declare type ListTrainingCheckpointsResponse = Message<"servable.training
 export declare const ListTrainingCheckpointsResponseSchema: GenMessage<ListTrainingCheckpointsResponse>;
 
 /**
+ * Asks for a study.
+ *
+ * @generated from message servable.training.v1.CreateTuningStudyRequest
+ */
+export declare type CreateTuningStudyRequest = Message<"servable.training.v1.CreateTuningStudyRequest"> & {
+  /**
+   * The project.
+   *
+   * @generated from field: string parent = 1;
+   */
+  parent: string;
+
+  /**
+   * The last part of the name; empty = chosen by the service.
+   *
+   * @generated from field: string tuning_study_id = 2;
+   */
+  tuningStudyId: string;
+
+  /**
+   * What is searched.
+   *
+   * @generated from field: servable.training.v1.TuningStudy tuning_study = 3;
+   */
+  tuningStudy?: TuningStudy | undefined;
+
+  /**
+   * A UUID: a retry with the same one answers the study that the first call made.
+   *
+   * @generated from field: string request_id = 4;
+   */
+  requestId: string;
+};
+
+/**
+ * Describes the message servable.training.v1.CreateTuningStudyRequest.
+ * Use `create(CreateTuningStudyRequestSchema)` to create a new message.
+ */
+export declare const CreateTuningStudyRequestSchema: GenMessage<CreateTuningStudyRequest>;
+
+/**
+ * Names a study to read.
+ *
+ * @generated from message servable.training.v1.GetTuningStudyRequest
+ */
+export declare type GetTuningStudyRequest = Message<"servable.training.v1.GetTuningStudyRequest"> & {
+  /**
+   * The study.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+};
+
+/**
+ * Describes the message servable.training.v1.GetTuningStudyRequest.
+ * Use `create(GetTuningStudyRequestSchema)` to create a new message.
+ */
+export declare const GetTuningStudyRequestSchema: GenMessage<GetTuningStudyRequest>;
+
+/**
+ * Asks for a page of studies.
+ *
+ * @generated from message servable.training.v1.ListTuningStudiesRequest
+ */
+export declare type ListTuningStudiesRequest = Message<"servable.training.v1.ListTuningStudiesRequest"> & {
+  /**
+   * The project.
+   *
+   * @generated from field: string parent = 1;
+   */
+  parent: string;
+
+  /**
+   * At most so many; 0 = 50, above 1000 = 1000.
+   *
+   * @generated from field: int32 page_size = 2;
+   */
+  pageSize: number;
+
+  /**
+   * `next_page_token` of the page before.
+   *
+   * @generated from field: string page_token = 3;
+   */
+  pageToken: string;
+};
+
+/**
+ * Describes the message servable.training.v1.ListTuningStudiesRequest.
+ * Use `create(ListTuningStudiesRequestSchema)` to create a new message.
+ */
+export declare const ListTuningStudiesRequestSchema: GenMessage<ListTuningStudiesRequest>;
+
+/**
+ * A page of studies.
+ *
+ * @generated from message servable.training.v1.ListTuningStudiesResponse
+ */
+export declare type ListTuningStudiesResponse = Message<"servable.training.v1.ListTuningStudiesResponse"> & {
+  /**
+   * The studies, newest first.
+   *
+   * @generated from field: repeated servable.training.v1.TuningStudy tuning_studies = 1;
+   */
+  tuningStudies: TuningStudy[];
+
+  /**
+   * Token of the next page; empty at the end.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
+};
+
+/**
+ * Describes the message servable.training.v1.ListTuningStudiesResponse.
+ * Use `create(ListTuningStudiesResponseSchema)` to create a new message.
+ */
+export declare const ListTuningStudiesResponseSchema: GenMessage<ListTuningStudiesResponse>;
+
+/**
+ * Names a study to cancel.
+ *
+ * @generated from message servable.training.v1.CancelTuningStudyRequest
+ */
+export declare type CancelTuningStudyRequest = Message<"servable.training.v1.CancelTuningStudyRequest"> & {
+  /**
+   * The study.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+};
+
+/**
+ * Describes the message servable.training.v1.CancelTuningStudyRequest.
+ * Use `create(CancelTuningStudyRequestSchema)` to create a new message.
+ */
+export declare const CancelTuningStudyRequestSchema: GenMessage<CancelTuningStudyRequest>;
+
+/**
+ * Names a study to pause.
+ *
+ * @generated from message servable.training.v1.PauseTuningStudyRequest
+ */
+export declare type PauseTuningStudyRequest = Message<"servable.training.v1.PauseTuningStudyRequest"> & {
+  /**
+   * The study.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+};
+
+/**
+ * Describes the message servable.training.v1.PauseTuningStudyRequest.
+ * Use `create(PauseTuningStudyRequestSchema)` to create a new message.
+ */
+export declare const PauseTuningStudyRequestSchema: GenMessage<PauseTuningStudyRequest>;
+
+/**
+ * Names a study to go on with.
+ *
+ * @generated from message servable.training.v1.ResumeTuningStudyRequest
+ */
+export declare type ResumeTuningStudyRequest = Message<"servable.training.v1.ResumeTuningStudyRequest"> & {
+  /**
+   * The study.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+};
+
+/**
+ * Describes the message servable.training.v1.ResumeTuningStudyRequest.
+ * Use `create(ResumeTuningStudyRequestSchema)` to create a new message.
+ */
+export declare const ResumeTuningStudyRequestSchema: GenMessage<ResumeTuningStudyRequest>;
+
+/**
+ * Asks for a page of trials.
+ *
+ * @generated from message servable.training.v1.ListTrialsRequest
+ */
+export declare type ListTrialsRequest = Message<"servable.training.v1.ListTrialsRequest"> & {
+  /**
+   * The study.
+   *
+   * @generated from field: string parent = 1;
+   */
+  parent: string;
+
+  /**
+   * At most so many; 0 = 50, above 1000 = 1000.
+   *
+   * @generated from field: int32 page_size = 2;
+   */
+  pageSize: number;
+
+  /**
+   * `next_page_token` of the page before.
+   *
+   * @generated from field: string page_token = 3;
+   */
+  pageToken: string;
+};
+
+/**
+ * Describes the message servable.training.v1.ListTrialsRequest.
+ * Use `create(ListTrialsRequestSchema)` to create a new message.
+ */
+export declare const ListTrialsRequestSchema: GenMessage<ListTrialsRequest>;
+
+/**
+ * A page of trials.
+ *
+ * @generated from message servable.training.v1.ListTrialsResponse
+ */
+export declare type ListTrialsResponse = Message<"servable.training.v1.ListTrialsResponse"> & {
+  /**
+   * The trials by number.
+   *
+   * @generated from field: repeated servable.training.v1.Trial trials = 1;
+   */
+  trials: Trial[];
+
+  /**
+   * Token of the next page; empty at the end.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
+};
+
+/**
+ * Describes the message servable.training.v1.ListTrialsResponse.
+ * Use `create(ListTrialsResponseSchema)` to create a new message.
+ */
+export declare const ListTrialsResponseSchema: GenMessage<ListTrialsResponse>;
+
+/**
+ * Names a study to watch.
+ *
+ * @generated from message servable.training.v1.WatchTuningStudyRequest
+ */
+export declare type WatchTuningStudyRequest = Message<"servable.training.v1.WatchTuningStudyRequest"> & {
+  /**
+   * The study.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * The last offset seen; 0 = from the begin.
+   *
+   * @generated from field: int64 after_offset = 2;
+   */
+  afterOffset: bigint;
+};
+
+/**
+ * Describes the message servable.training.v1.WatchTuningStudyRequest.
+ * Use `create(WatchTuningStudyRequestSchema)` to create a new message.
+ */
+export declare const WatchTuningStudyRequestSchema: GenMessage<WatchTuningStudyRequest>;
+
+/**
+ * Names the study to show.
+ *
+ * @generated from message servable.training.v1.GetTuningStudyReportRequest
+ */
+export declare type GetTuningStudyReportRequest = Message<"servable.training.v1.GetTuningStudyReportRequest"> & {
+  /**
+   * The study.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+};
+
+/**
+ * Describes the message servable.training.v1.GetTuningStudyReportRequest.
+ * Use `create(GetTuningStudyReportRequestSchema)` to create a new message.
+ */
+export declare const GetTuningStudyReportRequestSchema: GenMessage<GetTuningStudyReportRequest>;
+
+/**
  * Data sets and the jobs that train on them.
  *
  * Every call may answer UNAUTHENTICATED, PERMISSION_DENIED, INVALID_ARGUMENT (the message names the field, and the line
@@ -812,6 +1103,97 @@ export declare const TrainingService: GenService<{
     methodKind: "server_streaming";
     input: typeof WatchTrainingJobRequestSchema;
     output: typeof TrainingJobEventSchema;
+  },
+  /**
+   * Begins a study: many jobs that look for the best settings. NOT_FOUND when the data set does not exist; ALREADY_EXISTS;
+   * RESOURCE_EXHAUSTED when too many studies run; INVALID_ARGUMENT names the parameter whose range is wrong.
+   *
+   * @generated from rpc servable.training.v1.TrainingService.CreateTuningStudy
+   */
+  createTuningStudy: {
+    methodKind: "unary";
+    input: typeof CreateTuningStudyRequestSchema;
+    output: typeof TuningStudySchema;
+  },
+  /**
+   * Reads a study with what it has found so far. NOT_FOUND.
+   *
+   * @generated from rpc servable.training.v1.TrainingService.GetTuningStudy
+   */
+  getTuningStudy: {
+    methodKind: "unary";
+    input: typeof GetTuningStudyRequestSchema;
+    output: typeof TuningStudySchema;
+  },
+  /**
+   * Lists the studies of a project, newest first.
+   *
+   * @generated from rpc servable.training.v1.TrainingService.ListTuningStudies
+   */
+  listTuningStudies: {
+    methodKind: "unary";
+    input: typeof ListTuningStudiesRequestSchema;
+    output: typeof ListTuningStudiesResponseSchema;
+  },
+  /**
+   * Ends a study: its running trials are cancelled, its finished ones stay. NOT_FOUND; FAILED_PRECONDITION when it has ended.
+   *
+   * @generated from rpc servable.training.v1.TrainingService.CancelTuningStudy
+   */
+  cancelTuningStudy: {
+    methodKind: "unary";
+    input: typeof CancelTuningStudyRequestSchema;
+    output: typeof TuningStudySchema;
+  },
+  /**
+   * Begins no further trials; running ones go on. NOT_FOUND; FAILED_PRECONDITION when it does not run.
+   *
+   * @generated from rpc servable.training.v1.TrainingService.PauseTuningStudy
+   */
+  pauseTuningStudy: {
+    methodKind: "unary";
+    input: typeof PauseTuningStudyRequestSchema;
+    output: typeof TuningStudySchema;
+  },
+  /**
+   * Goes on with a paused study. NOT_FOUND; FAILED_PRECONDITION when it is not paused.
+   *
+   * @generated from rpc servable.training.v1.TrainingService.ResumeTuningStudy
+   */
+  resumeTuningStudy: {
+    methodKind: "unary";
+    input: typeof ResumeTuningStudyRequestSchema;
+    output: typeof TuningStudySchema;
+  },
+  /**
+   * Lists the trials of a study by number. NOT_FOUND.
+   *
+   * @generated from rpc servable.training.v1.TrainingService.ListTrials
+   */
+  listTrials: {
+    methodKind: "unary";
+    input: typeof ListTrialsRequestSchema;
+    output: typeof ListTrialsResponseSchema;
+  },
+  /**
+   * Streams a study's events after `after_offset`, then what comes; ends when the study has ended. NOT_FOUND.
+   *
+   * @generated from rpc servable.training.v1.TrainingService.WatchTuningStudy
+   */
+  watchTuningStudy: {
+    methodKind: "server_streaming";
+    input: typeof WatchTuningStudyRequestSchema;
+    output: typeof TuningStudyEventSchema;
+  },
+  /**
+   * A page that shows a finished or running study: best trial, all trials, which parameters matter. NOT_FOUND.
+   *
+   * @generated from rpc servable.training.v1.TrainingService.GetTuningStudyReport
+   */
+  getTuningStudyReport: {
+    methodKind: "unary";
+    input: typeof GetTuningStudyReportRequestSchema;
+    output: typeof TuningStudyReportSchema;
   },
 }>;
 
