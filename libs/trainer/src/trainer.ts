@@ -47,10 +47,17 @@ export interface Trainer extends AsyncDisposable {
   readonly parameterCount: number;
   /** SHA-256 of the training graph's bytes, of the sizes of the first batch. */
   readonly graphDigest: string | undefined;
-  /** Forward, backward and update over one batch, or several that are accumulated into one update. */
+  /**
+   * Forward, backward and update over one batch, or several that are accumulated into one update: each counts by its rows (its
+   * dimension "batch"), so that for a loss that is a mean over rows the update is that of one batch with all of them.
+   *
+   * @throws StatusError `INPUT_MISSING`, `DATATYPE_MISMATCH`, `SHAPE_MISMATCH` naming the input; `NETWORK_INVALID` for a size of batch that the network cannot have
+   */
   step(batches: Feeds | readonly Feeds[]): Promise<StepResult>;
-  /** Forward with the loss, nothing changed: dropout off, running statistics. */
+  /** Forward with the loss, nothing changed: dropout off, running statistics, averaged parameters where EMA is on. */
   evaluate(batch: Feeds): Promise<Evaluation>;
+  /** Tells the plateau schedule how good the network is now; without one it has no effect. */
+  observe(metric: number): void;
   /** Current values by parameter and buffer name; the averaged ones where EMA is on. Views of the arena: copy what must last. */
   weights(): ReadonlyMap<string, Float32Array>;
   save(): Snapshot;
