@@ -1,19 +1,25 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { classifier, mlp } from "@servable/nn";
+import { mlp, softmaxCrossEntropy, type Network } from "@servable/nn";
 import { adam } from "@servable/optim";
 import { createTrainer } from "./index.ts";
 
-const network = classifier({ shape: [4] }, (nn, x) => mlp(nn, x, { hidden: [8], outputs: 3 }));
+const network: Network = (nn) => {
+  const x = nn.input("x", "FP32", ["batch", 4]);
+  const targets = nn.mode === "infer" ? undefined : nn.input("targets", "FP32", ["batch", 3]);
+  const logits = mlp(nn, x, { hidden: [8], outputs: 3 });
+  return { ...(targets !== undefined && { loss: softmaxCrossEntropy(nn.graph, logits, targets) }), outputs: { logits } };
+};
 
 /** Rows whose class is that of their largest of the first three numbers. */
 function batchOf(rows: number, seed: number) {
   const data = Float32Array.from({ length: rows * 4 }, (_, i) => Math.sin((i + 1) * 12.9898 + seed * 7.1));
-  const labels = BigInt64Array.from({ length: rows }, (_, row) => {
+  const targets = new Float32Array(rows * 3);
+  for (let row = 0; row < rows; row++) {
     const values = data.subarray(row * 4, row * 4 + 3);
-    return BigInt(values.indexOf(Math.max(...values)));
-  });
-  return { x: { data, shape: [rows, 4] }, labels: { data: labels, shape: [rows] } };
+    targets[row * 3 + values.indexOf(Math.max(...values))] = 1;
+  }
+  return { x: { data, shape: [rows, 4] }, targets: { data: targets, shape: [rows, 3] } };
 }
 
 describe("a trainer", () => {
