@@ -125,6 +125,12 @@ export const REASONS = {
   // The platform.
   DEADLINE_EXCEEDED: { code: "DEADLINE_EXCEEDED", retry: true, help: "The call took longer than the caller allowed: allow more time." },
   CANCELLED: { code: "CANCELLED", retry: false, help: "The caller ended the call." },
+  TRAINING_MEMORY_EXCEEDED: { code: "ABORTED", retry: false, help: "The job's process took more memory than allowed: make the job smaller, or raise `limits.memory_bytes`." },
+  TRAINING_TIME_EXCEEDED: { code: "ABORTED", retry: false, help: "The job ran longer, or cost more, than allowed: raise the limit that the message names, or make the job smaller." },
+  TRAINING_NOT_REPRODUCED: { code: "ABORTED", retry: false, help: "The repetition of a run gave other weights: the message names what was different." },
+  CHECKPOINT_CORRUPT: { code: "DATA_LOSS", retry: false, help: "No kept checkpoint of the job can be read: start another job." },
+  ATTEMPT_STALE: { code: "ABORTED", retry: false, help: "Another attempt of the job has begun: what this one says is dropped." },
+  QUOTA_EXCEEDED: { code: "RESOURCE_EXHAUSTED", retry: true, help: "The project has as much as it may have at once: the message names the bound." },
   QUEUE_FULL: { code: "RESOURCE_EXHAUSTED", retry: true, help: "A queue with a bound is full: call again later; the message names the bound." },
   REQUEST_TIMEOUT: { code: "UNAVAILABLE", retry: true, help: "The request waited in the queue for longer than it or its model allows: call again, or raise the time-out." },
   SERVICE_UNAVAILABLE: { code: "UNAVAILABLE", retry: true, help: "A service that this call needs does not answer: call again shortly." },

@@ -2,6 +2,7 @@
 
 import type { Identity } from "@servable/auth";
 import type { EvaluationReport } from "@servable/evaluation";
+import { NO_USAGE, type CheckpointRecord, type CostEstimate, type JobLimits, type JobMessage, type JobUsage, type RunRecord } from "./run-record.ts";
 import type { TrainingSpecRecord } from "./training-spec-record.ts";
 
 export type { Family, OptimizerKind, TrainingSpecRecord } from "./training-spec-record.ts";
@@ -51,7 +52,7 @@ export interface DatasetRecord {
 }
 
 /** States of a job; the machine is drawn in training-job.ts. */
-export type JobState = "QUEUED" | "RUNNING" | "SUCCEEDED" | "FAILED" | "CANCELLED";
+export type JobState = "QUEUED" | "RUNNING" | "PAUSED" | "SUCCEEDED" | "FAILED" | "CANCELLED";
 
 /** How far a job is. */
 export interface ProgressRecord {
@@ -63,6 +64,13 @@ export interface ProgressRecord {
   readonly validationLoss?: number | undefined;
   readonly validationAccuracy?: number | undefined;
   readonly stepsPerSecond: number;
+  /** Everything measured on the validation rows at the last look. */
+  readonly metrics?: Readonly<Record<string, number>> | undefined;
+  readonly learningRate?: number | undefined;
+  readonly gradientNorm?: number | undefined;
+  /** Rows, or tokens of texts. */
+  readonly itemsPerSecond?: number | undefined;
+  readonly remainingMs?: number | undefined;
 }
 
 /** How good a model is on rows it was not trained on. */
@@ -86,7 +94,7 @@ export interface JobRecord {
   readonly modelVersion: string;
   /** How often a process was started. */
   readonly attemptCount: number;
-  /** How many of them died; a planned stop of the service does not count. */
+  /** How many of them died since the last new checkpoint; a planned stop of the service does not count. */
   readonly lostAttemptCount: number;
   /** A running job was asked to stop. */
   readonly cancelRequested: boolean;
@@ -98,12 +106,45 @@ export interface JobRecord {
   readonly createTimeMs: number;
   readonly startTimeMs?: number | undefined;
   readonly endTimeMs?: number | undefined;
+  /** Higher goes first among the project's own. */
+  readonly priority: number;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly limits: JobLimits;
+  /** The job whose run this one repeats; "" = none. */
+  readonly reproducedJob: string;
+  /** The study of which it is a trial; "" = none. */
+  readonly tuningStudy: string;
+  /** Whether the result becomes a model version; trials and repetitions only report. */
+  readonly registers: boolean;
+  /** A running job was asked to pause. */
+  readonly pauseRequested: boolean;
+  /** The newest checkpoint. */
+  readonly checkpoint?: CheckpointRecord | undefined;
+  readonly runRecord?: RunRecord | undefined;
+  readonly costEstimate?: CostEstimate | undefined;
+  readonly usage: JobUsage;
 }
+
+/** What a job has of which nothing else was said; also what records of older releases lack. */
+export const JOB_DEFAULTS = {
+  priority: 0,
+  labels: {},
+  limits: { memoryBytes: 0, cost: 0 },
+  reproducedJob: "",
+  tuningStudy: "",
+  registers: true,
+  pauseRequested: false,
+  usage: NO_USAGE,
+} satisfies Partial<JobRecord>;
 
 /** One entry of a job's log. */
 export interface JobEventRecord {
   /** 1, 2, 3 … within the job. */
   readonly offset: number;
   readonly timeMs: number;
-  readonly event: { readonly kind: "state"; readonly job: JobRecord } | { readonly kind: "progress"; readonly progress: ProgressRecord };
+  readonly event:
+    | { readonly kind: "state"; readonly job: JobRecord }
+    | { readonly kind: "progress"; readonly progress: ProgressRecord }
+    | { readonly kind: "log"; readonly message: JobMessage }
+    | { readonly kind: "checkpoint"; readonly checkpoint: CheckpointRecord };
 }

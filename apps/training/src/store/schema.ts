@@ -8,7 +8,25 @@ import type { Migration } from "kysely/migration";
 export interface TrainingSchema {
   training_dataset: { name: string; project: string; revision: number; record_json: string };
   training_dataset_file: { dataset: string; role: string; sha256: string };
-  training_job: { name: string; project: string; sequence: number; state: string; dataset: string; request_id: string | null; last_offset: number; revision: number; record_json: string };
+  training_job: {
+    name: string;
+    project: string;
+    sequence: number;
+    state: string;
+    dataset: string;
+    request_id: string | null;
+    last_offset: number;
+    revision: number;
+    record_json: string;
+    priority: number;
+    attempt: number;
+    lease_owner: string | null;
+    lease_expires_ms: number | null;
+    deadline_ms: number | null;
+    end_time_ms: number | null;
+  };
+  training_checkpoint: { job: string; step: number; sha256: string; record_json: string };
+  training_share: { project: string; usage_ms: number; at_ms: number };
   training_event: { job: string; event_offset: number; time_ms: number; event_json: string };
   training_counter: { name: string; value: number };
 }
@@ -16,6 +34,7 @@ export interface TrainingSchema {
 /** The schema's history; entries never change. */
 export const TRAINING_MIGRATIONS: Readonly<Record<string, Migration>> = {
   "0001_training": { up: createTables },
+  "0002_job_execution": { up: addExecution },
 };
 
 async function createTables(db: Kysely<unknown>): Promise<void> {
@@ -62,4 +81,31 @@ async function createTables(db: Kysely<unknown>): Promise<void> {
     .addColumn("value", "bigint", (c) => c.notNull())
     .execute();
   await sql`insert into training_counter (name, value) values ('job', 0)`.execute(db);
+}
+
+/** Leases, priorities, checkpoints and shares. Jobs that run have no lease: whoever starts next takes them up. */
+async function addExecution(db: Kysely<unknown>): Promise<void> {
+  const add = (name: string, notNull: boolean) =>
+    db.schema
+      .alterTable("training_job")
+      .addColumn(name, name === "lease_owner" ? "varchar(255)" : "bigint", (c) => (notNull ? c.notNull().defaultTo(0) : c))
+      .execute();
+  for (const name of ["priority", "attempt"]) await add(name, true);
+  for (const name of ["lease_owner", "lease_expires_ms", "deadline_ms", "end_time_ms"]) await add(name, false);
+  await db.schema.createIndex("training_job_lease").on("training_job").columns(["lease_owner", "state"]).execute();
+  await db.schema
+    .createTable("training_checkpoint")
+    .addColumn("job", "varchar(255)", (c) => c.notNull().references("training_job.name").onDelete("cascade"))
+    .addColumn("step", "bigint", (c) => c.notNull())
+    .addColumn("sha256", "varchar(64)", (c) => c.notNull())
+    .addColumn("record_json", "text", (c) => c.notNull())
+    .addPrimaryKeyConstraint("training_checkpoint_key", ["job", "step"])
+    .execute();
+  await db.schema.createIndex("training_checkpoint_sha256").on("training_checkpoint").column("sha256").execute();
+  await db.schema
+    .createTable("training_share")
+    .addColumn("project", "varchar(63)", (c) => c.primaryKey())
+    .addColumn("usage_ms", "double precision", (c) => c.notNull())
+    .addColumn("at_ms", "bigint", (c) => c.notNull())
+    .execute();
 }

@@ -73,7 +73,7 @@ async function descend(network: Network, problem: LearningProblem, outputs: numb
         report(epoch);
         await new Promise((resolve) => setImmediate(resolve));
       }
-      if (signal.aborted) throw StatusError.from(signal.reason);
+      if (signal.aborted) throw new StatusError("CANCELLED", "the training was stopped");
       const rows = order.subarray(start, start + spec.batchSize).map((index) => training[index] ?? 0);
       const loss = await network.step(fillBatch(batch, problem, outputs, rows), gradient);
       if (!Number.isFinite(loss)) throw diverged(loss, `at step ${step + 1}`, spec);
