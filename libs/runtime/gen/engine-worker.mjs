@@ -29,6 +29,7 @@ var REASONS = {
   TRAINING_JOB_NOT_FOUND: { code: "NOT_FOUND", retry: false, help: "List the training jobs." },
   ALREADY_EXISTS: { code: "ALREADY_EXISTS", retry: false, help: "Choose another id, or use the resource that is there." },
   ETAG_MISMATCH: { code: "ABORTED", retry: false, help: "The resource changed meanwhile: read it again, then write with its new etag." },
+  PROMOTION_REFUSED: { code: "FAILED_PRECONDITION", retry: false, help: "A promotion gate of the model asks more of the version: the message names metric, value and bound. Promote a better version, change the gate, or force the move." },
   RESOURCE_IN_USE: { code: "FAILED_PRECONDITION", retry: false, help: "Delete or move what uses the resource first; the message names it." },
   STATE_WRONG: { code: "FAILED_PRECONDITION", retry: false, help: "The resource is not in a state that allows this; the message names both." },
   EVENTS_COMPACTED: { code: "OUT_OF_RANGE", retry: false, help: "List the resources, then watch from the newest sequence number." },

@@ -76,9 +76,15 @@ function requestIdOf({ name, createTimeMs }: JobRecord): string {
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-8${hex.slice(13, 16)}-8${hex.slice(17, 20)}-${hex.slice(20, 32)}`;
 }
 
-/** Every metric's value; intervals and the rest are in the report. */
-function metricsOf({ metrics }: EvaluationRecord): Record<string, number> {
-  return Object.fromEntries(Object.entries(metrics).map(([name, { value }]) => [name, value]));
+/** Every metric's value, and that of the worst slice, for promotion gates; intervals and the rest are in the report. */
+function metricsOf({ metrics, slices }: EvaluationRecord): Record<string, number> {
+  const values = Object.fromEntries(Object.entries(metrics).map(([name, { value }]) => [name, value]));
+  for (const name of new Set(slices.flatMap((slice) => Object.keys(slice.metrics)))) {
+    const found = slices.flatMap((slice) => slice.metrics[name]?.value ?? []);
+    values[`slice_min_${name}`] = Math.min(...found);
+    values[`slice_max_${name}`] = Math.max(...found);
+  }
+  return values;
 }
 
 /** What decided the result, beside the lineage: the job holds the whole record. */
