@@ -49,7 +49,11 @@ function placeNode(proto: NodeProto, scope: ImportScope, where: string): readonl
   const attributes = attributesOf(proto, scope, where);
   const called = scope.functions.get(`${operatorKey({ opType: proto.opType, domain })}:${proto.overload}`);
   if (called !== undefined) return callFunction(called, { inputs, attributes }, scope, importNodes);
-  if (domain === "" && proto.opType === "Constant") return [graph.anotherWeight(proto.output[0] ?? "constant", constantTensor({ opType: "Constant", attributes }))];
+  if (domain === "" && proto.opType === "Constant") {
+    const name = proto.output[0] ?? "constant";
+    const tensor = constantTensor({ opType: "Constant", attributes });
+    return [scope.weights?.(name, tensor) ?? graph.anotherWeight(name, tensor)];
+  }
 
   const drafted = { opType: proto.opType, domain, inputs, attributes, outputCount: proto.output.length };
   const node: ImportedNode = { ...upgradeNode(drafted, scope.opset, graph), name: proto.name, outputNames: proto.output };
