@@ -96,8 +96,8 @@ function sizeOf(nn: Scope, size: number, name: string, place: string): Dimension
 
 /** A fresh copy of the first values: trainers write into it. */
 function floats({ data }: Tensor): Float32Array {
-  const copy = data.slice();
-  return new Float32Array(copy.buffer, copy.byteOffset, copy.byteLength / 4);
+  // Not data.slice(): a Buffer's shares its memory.
+  return new Float32Array(new Uint8Array(data).buffer);
 }
 
 function movingStatistics(weights: ReadonlyMap<string, ModelWeight>, trained: ReadonlySet<string>): Set<string> {

@@ -19,6 +19,8 @@ export type Rewrite = (node: ImportedNode, graph: Graph) => readonly (Value | un
 export interface ImportScope {
   readonly graph: Graph;
   readonly values: Map<string, Value>;
+  /** Lists of values by name, see sequences.ts. */
+  readonly sequences: Map<string, readonly Value[]>;
   /** What a body sees besides its own. */
   readonly outer?: ImportScope;
   /** Opset of the default domain; a function has its own. */
@@ -44,7 +46,7 @@ const DEPTH_MAX = 64;
 /** A scope inside another one. @throws GraphError when functions or bodies nest too deep */
 export function innerScope(outer: ImportScope, change: Partial<ImportScope> = {}): ImportScope {
   if (outer.depth >= DEPTH_MAX) throw new GraphError(`functions and bodies nest deeper than ${DEPTH_MAX}`);
-  return { ...outer, values: new Map(), see: (_, value) => value, weights: undefined, depth: outer.depth + 1, ...change };
+  return { ...outer, values: new Map(), sequences: new Map(), see: (_, value) => value, weights: undefined, depth: outer.depth + 1, ...change };
 }
 
 /** The value of that name here or further out. @throws GraphError when there is none */
