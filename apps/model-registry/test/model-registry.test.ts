@@ -116,6 +116,64 @@ for (const database of databases) {
       assert.deepEqual((await registry().getModelVersion({ name })).artifacts, []);
     });
 
+    it("moves a guarded alias only to versions whose metrics pass, unless forced, and the event says so", async () => {
+      const parent = await model("guarded");
+      const measured = async (metrics: Record<string, number>): Promise<ModelVersion> => {
+        const { name } = await registry().createModelVersion({ parent, modelVersion: { metrics } });
+        await upload(name, addSubModel());
+        return registry().finalizeModelVersion({ name });
+      };
+      const [good, worse, bad, unmeasured] = [await measured({ accuracy: 0.95, rmse: 2 }), await measured({ accuracy: 0.93, rmse: 2 }), await measured({ accuracy: 0.7, rmse: 2 }), await version(parent)];
+      await registry().updateModel({ model: { name: parent, promotionGates: [{ alias: "production", rules: [{ metric: "accuracy", min: 0.9, worseningMax: 0.01 }, { metric: "rmse", max: 3 }] }] }, updateMask: { paths: ["promotion_gates"] } });
+      const move = (to: ModelVersion, force = false) => registry().setModelAlias({ alias: { name: `${parent}/aliases/production`, modelVersion: to.name }, force });
+
+      await move(good);
+      for (const { to, says } of [
+        { to: bad, says: /accuracy is 0\.7, at least 0\.9 is asked for/ },
+        { to: worse, says: /accuracy is 0\.93, 0\.02 worse than the 0\.95 of version 1, at most 0\.01 is allowed/ },
+        { to: unmeasured, says: /it has no metric accuracy/ },
+      ]) {
+        await assert.rejects(move(to), (error) => reason("PROMOTION_REFUSED")(error) && says.test(String(error)));
+      }
+      assert.equal((await registry().getModelAlias({ name: `${parent}/aliases/production` })).modelVersion, good.name);
+      await registry().setModelAlias({ alias: { name: `${parent}/aliases/staging`, modelVersion: bad.name } });
+
+      await move(bad, true);
+      const events = [];
+      for await (const event of registry().watchEvents({ parent: "projects/p", afterSequence: 0n })) {
+        if (event.resource === `${parent}/aliases/production`) events.push(event);
+        if (events.length === 2) break;
+      }
+      assert.deepEqual([events[0]?.attributes["forced"], events[1]?.attributes["forced"]], [undefined, "true"]);
+      assert.match(events[1]?.attributes["violations"] ?? "", /accuracy is 0\.7/);
+    });
+
+    it("passes over versions that a gate on deployments refuses", async () => {
+      const parent = await model("gated-deployments");
+      const { name } = await registry().createModelVersion({ parent, modelVersion: { metrics: { accuracy: 0.95 } } });
+      await upload(name, addSubModel());
+      await registry().finalizeModelVersion({ name });
+      await version(parent);
+      await registry().updateModel({ model: { name: parent, promotionGates: [{ deployments: true, rules: [{ metric: "accuracy", min: 0.9 }] }] } });
+
+      const newest = await deployments().createDeployment({ parent: "projects/p", deploymentId: "gated-newest", deployment: { model: parent, versionPolicy: { choice: { case: "latest", value: { versionCount: 1 } } } } });
+
+      assert.deepEqual(newest.wantedVersions, [1n]);
+      await assert.rejects(deployments().createDeployment({ parent: "projects/p", deploymentId: "gated-number", deployment: { model: parent, versionPolicy: { choice: { case: "specific", value: { versions: [2n] } } } } }), reason("PROMOTION_REFUSED"));
+    });
+
+    for (const { why, gates, field } of [
+      { why: "guards nothing", gates: [{ rules: [{ metric: "a", min: 1 }] }], field: "model.promotion_gates[0].alias" },
+      { why: "has no rules", gates: [{ alias: "x" }], field: "model.promotion_gates[0].rules" },
+      { why: "has a rule without a bound", gates: [{ alias: "x", rules: [{ metric: "a" }] }], field: "model.promotion_gates[0].rules[0]" },
+      { why: "nothing can pass", gates: [{ alias: "x", rules: [{ metric: "a", min: 2, max: 1 }] }], field: "model.promotion_gates[0].rules[0].min" },
+      { why: "is the alias's second", gates: [{ alias: "x", rules: [{ metric: "a", min: 1 }] }, { alias: "x", rules: [{ metric: "b", min: 1 }] }], field: "model.promotion_gates[1].alias" },
+    ]) {
+      it(`refuses a gate that ${why}`, async () => {
+        await assert.rejects(registry().createModel({ parent: "projects/p", modelId: "never", model: { promotionGates: gates } }), (error) => reason("FIELD_INVALID")(error) && (error as StatusError).metadata["field"] === field);
+      });
+    }
+
     it("moves aliases only by whoever saw the last move", async () => {
       const parent = await model("aliased");
       const [one, two] = [await version(parent), await version(parent)];

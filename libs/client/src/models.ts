@@ -2,11 +2,15 @@ import { randomUUID } from "node:crypto";
 import { ModelRegistryService, type UploadArtifactRequestSchema } from "@servable/contracts/registry/v1/model_registry";
 import type { Model, ModelAlias } from "@servable/contracts/registry/v1/model";
 import { ModelVersion_State, type ModelVersion } from "@servable/contracts/registry/v1/model_version";
+import type { PromotionGateSchema } from "@servable/contracts/registry/v1/promotion_gate";
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { REASONS, StatusError, type Reason } from "@servable/errors";
 import type { Client } from "@servable/grpc";
 import { allPages, untimed, type ClientCallOptions, type Connection } from "./connection.ts";
 import { digestOf, fileChunks, type FileDigest } from "./file-chunks.ts";
+
+/** What artifact() holds in memory. */
+const ARTIFACT_IN_MEMORY_MAX = 64 * 1024 * 1024;
 
 /** A file of a version. */
 export interface ImportedFile {
@@ -133,11 +137,29 @@ export class Models {
     return this.#connection.retrying(() => this.#registry.getModelVersion({ name }, options), options);
   }
 
-  /** Points an alias at a version, wherever it pointed before. */
-  setAlias(model: string, alias: string, version: string, options: ClientCallOptions = {}): Promise<ModelAlias> {
+  /** Points an alias at a version, wherever it pointed before. @throws StatusError `PROMOTION_REFUSED` by a gate, unless `force` is set */
+  setAlias(model: string, alias: string, version: string, options: ClientCallOptions & { readonly force?: boolean } = {}): Promise<ModelAlias> {
     const parent = this.#connection.name("models", model);
-    const request = { alias: { name: `${parent}/aliases/${alias}`, modelVersion: `${parent}/versions/${version}` } };
+    const request = { alias: { name: `${parent}/aliases/${alias}`, modelVersion: `${parent}/versions/${version}` }, force: options.force ?? false };
     return this.#connection.retrying(() => this.#registry.setModelAlias(request, options), options);
+  }
+
+  /** Replaces the model's promotion gates. @throws StatusError `FIELD_INVALID` naming the rule */
+  setPromotionGates(model: string, promotionGates: readonly MessageInitShape<typeof PromotionGateSchema>[], options: ClientCallOptions = {}): Promise<Model> {
+    const request = { model: { name: this.#connection.name("models", model), promotionGates: [...promotionGates] }, updateMask: { paths: ["promotion_gates"] } };
+    return this.#connection.retrying(() => this.#registry.updateModel(request, options), options);
+  }
+
+  /** A file of a version, whole. @throws StatusError `ARTIFACT_NOT_FOUND`, `ARTIFACT_TOO_LARGE` beyond 64 MiB */
+  async artifact(model: string, version: string, path: string, options: ClientCallOptions = {}): Promise<Uint8Array> {
+    const chunks: Uint8Array[] = [];
+    let size = 0;
+    for await (const { chunk } of this.#registry.downloadArtifact({ modelVersion: `${this.#connection.name("models", model)}/versions/${version}`, path }, untimed(options))) {
+      size += chunk.length;
+      if (size > ARTIFACT_IN_MEMORY_MAX) throw new StatusError("ARTIFACT_TOO_LARGE", `${path} has more than ${ARTIFACT_IN_MEMORY_MAX} bytes`);
+      chunks.push(chunk);
+    }
+    return Buffer.concat(chunks);
   }
 
   aliases(model: string, options: ClientCallOptions = {}): Promise<ModelAlias[]> {

@@ -96,6 +96,11 @@ export class Scope {
     return new Scope({ ...this.#options, graph: this.graph }, `${this.#prefix}${name}.`, this.#collected);
   }
 
+  /** The size of a named dimension where it is known, else its name. */
+  dimension(name: string): Dimension {
+    return this.#options.dimensions?.[name] ?? name;
+  }
+
   /** An input that callers feed; named dimensions take the sizes that the scope knows. */
   input(name: string, datatype: Datatype, shape: readonly Dimension[]): Value {
     return this.graph.input(name, datatype, shape.map((size) => (typeof size === "number" ? size : (this.#options.dimensions?.[size] ?? size))));

@@ -45,6 +45,14 @@ export function textAttribute(node: WithAttributes, name: string, fallback: stri
   return value;
 }
 
+/** Texts; undefined where the node has none. @throws GraphError */
+export function textsAttribute(node: WithAttributes, name: string): readonly string[] | undefined {
+  const value = node.attributes[name];
+  if (value === undefined) return undefined;
+  if (!Array.isArray(value) || value.some((each) => typeof each !== "string")) throw mistyped(node, name, "texts");
+  return value as readonly string[];
+}
+
 /** A tensor; undefined where the node has none. @throws GraphError */
 export function tensorAttribute(node: WithAttributes, name: string): Tensor | undefined {
   const value = node.attributes[name];

@@ -1,11 +1,12 @@
 // A graph under construction becomes the bytes of a model.
 
 import { create, toBinary } from "@bufbuild/protobuf";
-import { decodeBytesElements, elementCount, type Tensor } from "@servable/tensor";
+import type { Tensor } from "@servable/tensor";
 import { ELEMENT_TYPES } from "./element-type.ts";
-import { AttributeProtoSchema, AttributeProto_AttributeType as AttributeType, ModelProtoSchema, NodeProtoSchema, TensorProtoSchema, ValueInfoProtoSchema, type AttributeProto, type NodeProto, type TensorProto, type ValueInfoProto } from "./gen/onnx/onnx_pb.js";
+import { AttributeProtoSchema, AttributeProto_AttributeType as AttributeType, ModelProtoSchema, NodeProtoSchema, ValueInfoProtoSchema, type AttributeProto, type NodeProto, type ValueInfoProto } from "./gen/onnx/onnx_pb.js";
 import { GraphError } from "./graph-error.ts";
 import { isUnknown, type Attribute, type Dimension, type Graph, type GraphNode, type Value } from "./graph.ts";
+import { tensorProtoOf } from "./tensor-proto.ts";
 
 const ML_OPSET = 3;
 /** onnxruntime 1.30 reads IR versions up to 13. */
@@ -92,11 +93,6 @@ function dimensionOf(size: Dimension, known: ReadonlySet<Dimension>): { value?: 
   if (!isUnknown(size)) return { value: { case: "dimParam", value: size } };
   const name = size.slice(1);
   return known.has(size) && !name.startsWith("#") ? { value: { case: "dimParam", value: name } } : {};
-}
-
-function tensorProtoOf(name: string, { datatype, shape, data }: Tensor): TensorProto {
-  const head = { name, dataType: ELEMENT_TYPES[datatype], dims: shape.map(BigInt) };
-  return create(TensorProtoSchema, datatype === "BYTES" ? { ...head, stringData: decodeBytesElements(data, elementCount(shape)) } : { ...head, rawData: data });
 }
 
 function attributeOf(name: string, value: Attribute): AttributeProto {

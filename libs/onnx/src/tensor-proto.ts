@@ -1,7 +1,7 @@
-import { fromBinary } from "@bufbuild/protobuf";
+import { create, fromBinary } from "@bufbuild/protobuf";
 import { StatusError } from "@servable/errors";
-import { tensorOf, type Tensor } from "@servable/tensor";
-import { datatypeOf } from "./element-type.ts";
+import { decodeBytesElements, elementCount, tensorOf, type Tensor } from "@servable/tensor";
+import { ELEMENT_TYPES, datatypeOf } from "./element-type.ts";
 import { TensorProtoSchema, type TensorProto } from "./gen/onnx/onnx_pb.js";
 
 /** A tensor with the name that its file gives it. */
@@ -56,4 +56,10 @@ export function tensorOfProto(proto: TensorProto): Tensor {
     default:
       return tensorOf(datatype, shape, proto.int32Data, where);
   }
+}
+
+/** A tensor as a message, its bytes as they are. */
+export function tensorProtoOf(name: string, { datatype, shape, data }: Tensor): TensorProto {
+  const head = { name, dataType: ELEMENT_TYPES[datatype], dims: shape.map(BigInt) };
+  return create(TensorProtoSchema, datatype === "BYTES" ? { ...head, stringData: decodeBytesElements(data, elementCount(shape)) } : { ...head, rawData: data });
 }

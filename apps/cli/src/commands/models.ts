@@ -6,6 +6,8 @@ import { lastPart, withClient, withCommonOptions, type CommonOptions } from "../
 import { signatureLines } from "../render/signature.ts";
 import { formatTime, renderTable } from "../render/table.ts";
 import { importCommand } from "./models-import.ts";
+import { gateCommand } from "./models-gate.ts";
+import { reportCommand } from "./models-report.ts";
 import { printJson, printLine, type Terminal } from "../terminal.ts";
 
 /** `servable models …`: the registry. */
@@ -18,9 +20,11 @@ Examples:
   $ servable models import ./model_repository --deploy
   $ servable models list
   $ servable models show resnet
-  $ servable models alias set resnet production 2`,
+  $ servable models alias set resnet production 2
+  $ servable models report churn@3 --output report.html
+  $ servable models gate set churn production --rule "accuracy>=0.9"`,
   );
-  for (const create of [importCommand, listCommand, showCommand, deleteCommand, aliasCommand]) command.addCommand(create(terminal));
+  for (const create of [importCommand, listCommand, showCommand, deleteCommand, aliasCommand, reportCommand, gateCommand]) command.addCommand(create(terminal));
   return command;
 }
 
@@ -66,10 +70,11 @@ function aliasCommand(terminal: Terminal): Command {
     .argument("<model>")
     .argument("<alias>")
     .argument("<version>", "number")
+    .option("--force", "also where a promotion gate refuses the version; the event says so")
     .addHelpText("after", "\nExample:\n  $ servable models alias set resnet production 2 && servable deploy resnet --alias production")
-    .action((model: string, alias: string, version: string, options: CommonOptions) =>
+    .action((model: string, alias: string, version: string, options: CommonOptions & { force?: boolean }) =>
       withClient(options, terminal, async (client) => {
-        const result = await client.models.setAlias(model, alias, version);
+        const result = await client.models.setAlias(model, alias, version, { force: options.force ?? false });
         if (options.json) printJson(terminal, toJson(ModelAliasSchema, result));
         else printLine(terminal, `${alias} of ${model} is version ${lastPart(result.modelVersion)}`);
       }),

@@ -1,6 +1,7 @@
 import { checkEtag, checkServedName, etagOf, formatName, parseName } from "@servable/aip";
 import { StatusError } from "@servable/errors";
 import { ALIAS, MODEL, appendEvent, checkServingConfig, stateWrong, type CatalogDeps } from "./model-catalog.ts";
+import { deploymentViolations, refuseViolations } from "./promotion-gate.ts";
 import type { DeploymentRecord, VersionPolicyRecord, VersionRecord } from "./records.ts";
 import type { RegistryStore } from "./registry-store.ts";
 
@@ -8,6 +9,8 @@ export const DEPLOYMENT = "projects/{project}/deployments/{deployment}";
 
 const REPLICAS_MAX = 1_000;
 const VERSIONS_MAX = 32;
+/** How far a gate makes a deployment look back for a version that passes. */
+const VERSIONS_LOOKED_AT_MAX = 200;
 
 /** What a caller may say of a deployment. */
 export interface DeploymentFields {
@@ -80,15 +83,19 @@ export class DeploymentCatalog {
   }
 
   async #requireVersions(store: RegistryStore, deployment: DeploymentRecord): Promise<void> {
-    if ((await store.models.get(deployment.model)) === undefined) throw new StatusError("MODEL_NOT_FOUND", `there is no ${deployment.model}: import or train it first`, { metadata: { model: deployment.model } });
+    const model = await store.models.get(deployment.model);
+    if (model === undefined) throw new StatusError("MODEL_NOT_FOUND", `there is no ${deployment.model}: import or train it first`, { metadata: { model: deployment.model } });
     if (deployment.policy.kind === "specific") {
       for (const number of deployment.policy.versions) {
         const version = await store.versions.get(`${deployment.model}/versions/${number}`);
         if (version === undefined) throw new StatusError("MODEL_VERSION_NOT_FOUND", `${deployment.model} has no version ${number}: list its versions`, { metadata: { version: String(number) } });
         if (version.state !== "READY") throw stateWrong(version);
+        refuseViolations(version, deploymentViolations(model.promotionGates, version));
       }
     }
     if ((await wantedVersions(store, deployment)).length === 0) {
+      const [newest] = await store.versions.list(deployment.model, { after: undefined, limit: 1, state: "READY" });
+      if (newest !== undefined) refuseViolations(newest, deploymentViolations(model.promotionGates, newest));
       const what = deployment.policy.kind === "alias" ? `alias "${deployment.policy.alias}"` : deployment.policy.kind === "labels" ? `alias of ${deployment.policy.aliases.join(", ")}` : "READY version";
       throw new StatusError("STATE_WRONG", `${deployment.model} has no ${what}: finalize a version first`, { metadata: { model: deployment.model } });
     }
@@ -123,18 +130,26 @@ export async function userOf(store: RegistryStore, version: VersionRecord): Prom
 export async function wantedVersions(store: RegistryStore, { model, policy }: DeploymentRecord): Promise<VersionRecord[]> {
   switch (policy.kind) {
     case "latest":
-      return (await store.versions.list(model, { after: undefined, limit: policy.count, state: "READY" })).reverse();
+      return newestPassing(store, model, policy.count);
     case "specific": {
       const found = await Promise.all([...new Set(policy.versions)].sort((a, b) => a - b).map((number) => store.versions.get(`${model}/versions/${number}`)));
       return found.filter((version) => version?.state === "READY") as VersionRecord[];
     }
     case "all":
-      return (await store.versions.list(model, { after: undefined, limit: VERSIONS_MAX, state: "READY" })).reverse();
+      return newestPassing(store, model, VERSIONS_MAX);
     case "alias":
       return versionsAt(store, model, [policy.alias]);
     case "labels":
       return versionsAt(store, model, policy.aliases);
   }
+}
+
+/** The newest READY versions that pass the model's gates on deployments, ascending. Of very many that do not, those beyond a page are not seen. */
+async function newestPassing(store: RegistryStore, model: string, count: number): Promise<VersionRecord[]> {
+  const gates = (await store.models.get(model))?.promotionGates.filter(({ deployments }) => deployments) ?? [];
+  const limit = gates.length === 0 ? count : VERSIONS_LOOKED_AT_MAX;
+  const versions = await store.versions.list(model, { after: undefined, limit, state: "READY" });
+  return versions.filter((version) => deploymentViolations(gates, version).length === 0).slice(0, count).reverse();
 }
 
 /** The versions that aliases point at, ascending; one that does not exist points nowhere. */

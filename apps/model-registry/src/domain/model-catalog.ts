@@ -1,7 +1,8 @@
 import { checkEtag, checkId, checkServedName, checkLabels, checkText, etagOf, formatName, parseName } from "@servable/aip";
 import { StatusError } from "@servable/errors";
 import type { ChangeSignal } from "@servable/storage";
-import type { AliasRecord, LineageRecord, ModelRecord, VersionPolicyRecord, VersionRecord } from "./records.ts";
+import { aliasViolations, checkGates, refuseViolations } from "./promotion-gate.ts";
+import type { AliasRecord, LineageRecord, ModelRecord, PromotionGateRecord, VersionPolicyRecord, VersionRecord } from "./records.ts";
 import type { ListOptions, RegistryStore } from "./registry-store.ts";
 
 export const MODEL = "projects/{project}/models/{model}";
@@ -43,7 +44,7 @@ export class ModelCatalog {
   }
 
   /** @throws StatusError `ALREADY_EXISTS`, `FIELD_INVALID` */
-  async createModel(parent: string, id: string, fields: { displayName: string; description: string; labels: Readonly<Record<string, string>> }, principal: string): Promise<ModelRecord> {
+  async createModel(parent: string, id: string, fields: { displayName: string; description: string; labels: Readonly<Record<string, string>>; promotionGates?: readonly PromotionGateRecord[] }, principal: string): Promise<ModelRecord> {
     const { project } = parseName("projects/{project}", parent, "parent");
     const now = this.#deps.now();
     const model: ModelRecord = {
@@ -52,6 +53,7 @@ export class ModelCatalog {
       displayName: checkText("model.display_name", fields.displayName, 200),
       description: checkText("model.description", fields.description, 10_000),
       labels: checkLabels("model.labels", fields.labels),
+      promotionGates: checkGates(fields.promotionGates ?? []),
       latestVersion: 0,
       nextVersion: 1,
       revision: 1,
@@ -73,7 +75,7 @@ export class ModelCatalog {
   }
 
   /** @throws StatusError `MODEL_NOT_FOUND`, `ETAG_MISMATCH`, `FIELD_INVALID` */
-  async updateModel(name: string, etag: string, change: Partial<Pick<ModelRecord, "displayName" | "description" | "labels">>, principal: string): Promise<ModelRecord> {
+  async updateModel(name: string, etag: string, change: Partial<Pick<ModelRecord, "displayName" | "description" | "labels" | "promotionGates">>, principal: string): Promise<ModelRecord> {
     return this.#commit("model.updated", name, principal, {}, async (store) => {
       const model = await this.#model(store, name);
       checkEtag(etag, etagOf(model.revision));
@@ -82,6 +84,7 @@ export class ModelCatalog {
         displayName: checkText("model.display_name", change.displayName ?? model.displayName, 200),
         description: checkText("model.description", change.description ?? model.description, 10_000),
         labels: checkLabels("model.labels", change.labels ?? model.labels),
+        promotionGates: checkGates(change.promotionGates ?? model.promotionGates),
         revision: model.revision + 1,
         updateTimeMs: this.#deps.now(),
       };
@@ -190,12 +193,18 @@ export class ModelCatalog {
     return this.#deps.store.aliases.list(parent, options);
   }
 
-  /** Compare-and-set: with `compareEtag` an empty etag means that the alias must not exist. */
-  async setAlias(name: string, versionName: string, guard: { etag: string; compareEtag: boolean }, principal: string): Promise<AliasRecord> {
+  /**
+   * Compare-and-set: with `compareEtag` an empty etag means that the alias must not exist. `force` goes past promotion
+   * gates; the event then holds what they said.
+   *
+   * @throws StatusError `MODEL_VERSION_NOT_FOUND`, `STATE_WRONG`, `ETAG_MISMATCH`, `PROMOTION_REFUSED`
+   */
+  async setAlias(name: string, versionName: string, guard: { etag: string; compareEtag: boolean; force?: boolean }, principal: string): Promise<AliasRecord> {
     const { project, model, alias } = parseName(ALIAS, name, "alias.name");
     checkId("alias.name", alias);
     if (/^\d+$/.test(alias)) throw new StatusError("FIELD_INVALID", `alias.name: "${alias}" would be taken for a version number; choose a word`, { metadata: { field: "alias.name" } });
-    return this.#commit("alias.set", name, principal, { version: versionName }, async (store) => {
+    const attributes: Record<string, string> = { version: versionName };
+    return this.#commit("alias.set", name, principal, attributes, async (store) => {
       const version = await this.#version(store, versionName);
       if (version.model !== formatName(MODEL, { project, model })) throw new StatusError("FIELD_INVALID", `alias.model_version must be a version of the alias's own model`, { metadata: { field: "alias.model_version" } });
       if (version.state !== "READY") throw stateWrong(version);
@@ -203,6 +212,9 @@ export class ModelCatalog {
       if (guard.compareEtag && guard.etag !== (stored === undefined ? "" : etagOf(stored.revision))) {
         throw new StatusError("ETAG_MISMATCH", `${name} ${stored === undefined ? "does not exist" : "was moved meanwhile"}: read it again`, { metadata: { etag: stored === undefined ? "" : etagOf(stored.revision) } });
       }
+      const violations = aliasViolations((await this.#model(store, version.model)).promotionGates, alias, version, stored === undefined ? undefined : await store.versions.get(stored.version));
+      if (guard.force === true && violations.length > 0) Object.assign(attributes, { forced: "true", violations: violations.join("; ").slice(0, 1_000) });
+      else refuseViolations(version, violations);
       const record = { name, model: version.model, version: versionName, revision: (stored?.revision ?? 0) + 1, updateTimeMs: this.#deps.now() };
       await store.aliases.put(record);
       return record;

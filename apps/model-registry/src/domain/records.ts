@@ -8,12 +8,31 @@ export interface ModelRecord {
   readonly displayName: string;
   readonly description: string;
   readonly labels: Readonly<Record<string, string>>;
+  readonly promotionGates: readonly PromotionGateRecord[];
   /** Newest READY version; 0 = none. */
   readonly latestVersion: number;
   readonly nextVersion: number;
   readonly revision: number;
   readonly createTimeMs: number;
   readonly updateTimeMs: number;
+}
+
+/** What a version must have reached to be promoted. */
+export interface PromotionGateRecord {
+  /** "" = no alias. */
+  readonly alias: string;
+  readonly deployments: boolean;
+  readonly rules: readonly MetricRuleRecord[];
+}
+
+/** A bound on one metric. */
+export interface MetricRuleRecord {
+  readonly metric: string;
+  readonly min?: number | undefined;
+  readonly max?: number | undefined;
+  /** How much worse than the alias's current version it may be. */
+  readonly worseningMax?: number | undefined;
+  readonly lowerIsBetter: boolean;
 }
 
 /** PENDING → READY | FAILED. */

@@ -10,6 +10,8 @@ function harness() {
   const events: string[] = [];
   const asked: string[] = [];
   const store = {
+    // A model without gates.
+    models: { get: async () => ({ promotionGates: [] }) },
     versions: {
       list: async (model: string) => {
         asked.push(model);

@@ -7,8 +7,9 @@ import { Deployment_State, DeploymentSchema, type Deployment, type VersionPolicy
 import { EventSchema, type Event } from "@servable/contracts/registry/v1/event";
 import { ModelAliasSchema, ModelSchema, type Model, type ModelAlias } from "@servable/contracts/registry/v1/model";
 import { ModelVersionSchema, ModelVersion_State, SignatureSchema, type ModelVersion } from "@servable/contracts/registry/v1/model_version";
+import type { MetricRuleSchema, PromotionGate } from "@servable/contracts/registry/v1/promotion_gate";
 import type { ModelSignature } from "@servable/onnx";
-import type { AliasRecord, EventRecord, ModelRecord, VersionPolicyRecord, VersionRecord } from "../domain/records.ts";
+import type { AliasRecord, EventRecord, MetricRuleRecord, ModelRecord, PromotionGateRecord, VersionPolicyRecord, VersionRecord } from "../domain/records.ts";
 import type { DeploymentView } from "../domain/serving-state.ts";
 
 export function modelMessage(model: ModelRecord): Model {
@@ -21,7 +22,17 @@ export function modelMessage(model: ModelRecord): Model {
     createTime: timestampFromMs(model.createTimeMs),
     updateTime: timestampFromMs(model.updateTimeMs),
     etag: etagOf(model.revision),
+    promotionGates: model.promotionGates.map(({ alias, deployments, rules }) => ({ alias, deployments, rules: rules.map(ruleMessage) })),
   });
+}
+
+function ruleMessage({ metric, lowerIsBetter, min, max, worseningMax }: MetricRuleRecord): MessageInitShape<typeof MetricRuleSchema> {
+  return { metric, lowerIsBetter, ...(min === undefined ? {} : { min }), ...(max === undefined ? {} : { max }), ...(worseningMax === undefined ? {} : { worseningMax }) };
+}
+
+/** The only messages that become records as they are: they are values, without names of their own. */
+export function gateRecords(gates: readonly PromotionGate[]): PromotionGateRecord[] {
+  return gates.map(({ alias, deployments, rules }) => ({ alias, deployments, rules: rules.map(({ metric, min, max, worseningMax, lowerIsBetter }) => ({ metric, min, max, worseningMax, lowerIsBetter })) }));
 }
 
 export function versionMessage(version: VersionRecord): ModelVersion {

@@ -7,14 +7,14 @@ import { userOf } from "../domain/deployment-catalog.ts";
 import type { EventWatch } from "../domain/event-watch.ts";
 import type { ModelCatalog } from "../domain/model-catalog.ts";
 import { authorize } from "@servable/auth";
-import { aliasMessage, eventMessage, modelMessage, versionMessage } from "./messages.ts";
+import { aliasMessage, eventMessage, gateRecords, modelMessage, versionMessage } from "./messages.ts";
 
 /** servable.registry.v1.ModelRegistryService over the domain. */
 export function modelRegistryService({ catalog, artifacts, events }: { catalog: ModelCatalog; artifacts: ArtifactStore; events: EventWatch }): ServiceRegistration {
   return implement(ModelRegistryService, {
     async createModel({ parent, modelId, model }, { identity }) {
       const { principal } = authorize(identity, "developer", parent);
-      return modelMessage(await catalog.createModel(parent, modelId, { displayName: model?.displayName ?? "", description: model?.description ?? "", labels: model?.labels ?? {} }, principal));
+      return modelMessage(await catalog.createModel(parent, modelId, { displayName: model?.displayName ?? "", description: model?.description ?? "", labels: model?.labels ?? {}, promotionGates: gateRecords(model?.promotionGates ?? []) }, principal));
     },
     async getModel({ name }, { identity }) {
       authorize(identity, "user", name);
@@ -32,8 +32,8 @@ export function modelRegistryService({ catalog, artifacts, events }: { catalog: 
       const { principal } = authorize(identity, "developer", model.name);
       const paths = updateMask?.paths ?? [];
       const chosen = (path: string, populated: boolean): boolean => (paths.length === 0 ? populated : paths.includes(path));
-      const unknown = paths.find((path) => !["display_name", "description", "labels"].includes(path));
-      if (unknown !== undefined) throw new StatusError("FIELD_INVALID", `update_mask: "${unknown}" cannot be changed; display_name, description and labels can`, { metadata: { field: "update_mask" } });
+      const unknown = paths.find((path) => !["display_name", "description", "labels", "promotion_gates"].includes(path));
+      if (unknown !== undefined) throw new StatusError("FIELD_INVALID", `update_mask: "${unknown}" cannot be changed; display_name, description, labels and promotion_gates can`, { metadata: { field: "update_mask" } });
       return modelMessage(
         await catalog.updateModel(
           model.name,
@@ -42,6 +42,7 @@ export function modelRegistryService({ catalog, artifacts, events }: { catalog: 
             ...(chosen("display_name", model.displayName !== "") ? { displayName: model.displayName } : {}),
             ...(chosen("description", model.description !== "") ? { description: model.description } : {}),
             ...(chosen("labels", Object.keys(model.labels).length > 0) ? { labels: model.labels } : {}),
+            ...(chosen("promotion_gates", model.promotionGates.length > 0) ? { promotionGates: gateRecords(model.promotionGates) } : {}),
           },
           principal,
         ),
@@ -108,10 +109,10 @@ export function modelRegistryService({ catalog, artifacts, events }: { catalog: 
       for await (const chunk of chunks) yield { chunk };
     },
 
-    async setModelAlias({ alias, compareEtag }, { identity }) {
+    async setModelAlias({ alias, compareEtag, force }, { identity }) {
       if (alias === undefined) throw new StatusError("FIELD_REQUIRED", "alias is required", { metadata: { field: "alias" } });
       const { principal } = authorize(identity, "developer", alias.name);
-      return aliasMessage(await catalog.setAlias(alias.name, alias.modelVersion, { etag: alias.etag, compareEtag }, principal));
+      return aliasMessage(await catalog.setAlias(alias.name, alias.modelVersion, { etag: alias.etag, compareEtag, force }, principal));
     },
     async getModelAlias({ name }, { identity }) {
       authorize(identity, "user", name);

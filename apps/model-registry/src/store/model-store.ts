@@ -45,6 +45,7 @@ function toRow(model: ModelRecord): Row {
     revision: model.revision,
     create_time_ms: model.createTimeMs,
     update_time_ms: model.updateTimeMs,
+    promotion_gates_json: JSON.stringify(model.promotionGates),
   };
 }
 
@@ -60,5 +61,6 @@ function toRecord(row: Row): ModelRecord {
     revision: row.revision,
     createTimeMs: row.create_time_ms,
     updateTimeMs: row.update_time_ms,
+    promotionGates: JSON.parse(row.promotion_gates_json) as ModelRecord["promotionGates"],
   };
 }

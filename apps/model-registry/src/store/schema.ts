@@ -3,7 +3,7 @@ import type { Migration } from "kysely/migration";
 
 /** Tables of the registry. Times are milliseconds since the epoch; `_json` columns hold JSON text. */
 export interface RegistrySchema {
-  registry_model: { name: string; project: string; display_name: string; description: string; labels_json: string; latest_version: number; next_version: number; revision: number; create_time_ms: number; update_time_ms: number };
+  registry_model: { name: string; project: string; display_name: string; description: string; labels_json: string; latest_version: number; next_version: number; revision: number; create_time_ms: number; update_time_ms: number; promotion_gates_json: string };
   registry_version: {
     name: string; model: string; number: number; state: string; digest: string; failure_reason: string; failure_message: string; signature_json: string; lineage_json: string;
     description: string; labels_json: string; serving_config_json: string; metrics_json: string; request_id: string | null; create_time_ms: number; finalize_time_ms: number | null;
@@ -21,7 +21,12 @@ export interface RegistrySchema {
 export const REGISTRY_MIGRATIONS: Readonly<Record<string, Migration>> = {
   "0001_registry": { up: createTables },
   "0002_placement": { up: addPlacement },
+  "0003_promotion_gates": { up: addPromotionGates },
 };
+
+async function addPromotionGates(db: Kysely<unknown>): Promise<void> {
+  await db.schema.alterTable("registry_model").addColumn("promotion_gates_json", "text", (c) => c.notNull().defaultTo("[]")).execute();
+}
 
 async function addPlacement(db: Kysely<unknown>): Promise<void> {
   await db.schema.alterTable("registry_replica").addColumn("draining", "integer", (c) => c.notNull().defaultTo(0)).execute();

@@ -8,11 +8,11 @@ import { StatusError } from "@servable/errors";
 import { createClient, type CallOptions, type Channel, type Client } from "@servable/grpc";
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { UploadArtifactRequestSchema } from "@servable/contracts/registry/v1/model_registry";
-import type { AttemptResult } from "../domain/job-executor.ts";
+import type { ResultFile } from "../domain/job-executor.ts";
 import type { ModelPublisher } from "../domain/model-publisher.ts";
 import type { EvaluationRecord, JobRecord } from "../domain/records.ts";
+import type { RunRecord } from "../domain/run-record.ts";
 
-const MODEL_FILE = "model.onnx";
 /** Chunks of an upload are at most 1 MiB. */
 const CHUNK_BYTES = 1024 * 1024;
 const CALL_TIMEOUT_MS = 30_000;
@@ -31,6 +31,7 @@ export function registryPublisher(channel: Channel): ModelPublisher {
         requestId: requestIdOf(job),
         modelVersion: {
           description: `Trained by ${job.name}.`,
+          labels: labelsOf(result.runRecord),
           lineage: { trainingJob: job.name, dataset: job.dataset, datasetDigest: job.datasetDigest },
           metrics: metricsOf(result.evaluation),
           servingConfigJson: result.servingConfigJson ?? "",
@@ -40,7 +41,7 @@ export function registryPublisher(channel: Channel): ModelPublisher {
     );
     // An earlier attempt may have come this far, or farther.
     if (version.state !== ModelVersion_State.PENDING) return nameOfReady(version);
-    await registry.uploadArtifact(uploadOf(version.name, result, (await stat(result.modelPath)).size), { ...options, timeoutMs: UPLOAD_TIMEOUT_MS });
+    for (const file of result.files) await registry.uploadArtifact(uploadOf(version.name, file, (await stat(file.file)).size), { ...options, timeoutMs: UPLOAD_TIMEOUT_MS });
     return nameOfReady(await registry.finalizeModelVersion({ name: version.name }, { ...options, timeoutMs: UPLOAD_TIMEOUT_MS }));
   };
 }
@@ -63,9 +64,9 @@ function nameOfReady(version: ModelVersion): string {
   throw new StatusError("MODEL_REFUSED", `the registry refused ${version.name} (${version.failureReason}): ${version.failureMessage}`, { metadata: { model_version: version.name, reason: version.failureReason } });
 }
 
-async function* uploadOf(modelVersion: string, { modelPath, modelSha256 }: AttemptResult, sizeBytes: number): AsyncGenerator<MessageInitShape<typeof UploadArtifactRequestSchema>> {
-  yield { payload: { case: "head", value: { modelVersion, path: MODEL_FILE, sha256: modelSha256, sizeBytes: BigInt(sizeBytes) } } };
-  for await (const chunk of createReadStream(modelPath, { highWaterMark: CHUNK_BYTES }) as AsyncIterable<Buffer>) yield { payload: { case: "chunk", value: chunk } satisfies UploadArtifactRequest["payload"] };
+async function* uploadOf(modelVersion: string, { path, file, sha256 }: ResultFile, sizeBytes: number): AsyncGenerator<MessageInitShape<typeof UploadArtifactRequestSchema>> {
+  yield { payload: { case: "head", value: { modelVersion, path, sha256, sizeBytes: BigInt(sizeBytes) } } };
+  for await (const chunk of createReadStream(file, { highWaterMark: CHUNK_BYTES }) as AsyncIterable<Buffer>) yield { payload: { case: "chunk", value: chunk } satisfies UploadArtifactRequest["payload"] };
 }
 
 /** The same for every attempt of a job, so that a repetition finds the version that the first one made. */
@@ -75,7 +76,26 @@ function requestIdOf({ name, createTimeMs }: JobRecord): string {
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-8${hex.slice(13, 16)}-8${hex.slice(17, 20)}-${hex.slice(20, 32)}`;
 }
 
-/** Every metric's value; intervals and the rest are in the report. */
-function metricsOf({ metrics }: EvaluationRecord): Record<string, number> {
-  return Object.fromEntries(Object.entries(metrics).map(([name, { value }]) => [name, value]));
+/** Every metric's value, and that of the worst slice, for promotion gates; intervals and the rest are in the report. */
+function metricsOf({ metrics, slices }: EvaluationRecord): Record<string, number> {
+  const values = Object.fromEntries(Object.entries(metrics).map(([name, { value }]) => [name, value]));
+  for (const name of new Set(slices.flatMap((slice) => Object.keys(slice.metrics)))) {
+    const found = slices.flatMap((slice) => slice.metrics[name]?.value ?? []);
+    values[`slice_min_${name}`] = Math.min(...found);
+    values[`slice_max_${name}`] = Math.max(...found);
+  }
+  return values;
+}
+
+/** What decided the result, beside the lineage: the job holds the whole record. */
+function labelsOf(record: RunRecord | undefined): Record<string, string> {
+  if (record === undefined) return {};
+  const { seed, threadCount, weightsDigest, graphDigest, versions } = record;
+  return {
+    "training-seed": String(seed),
+    "training-threads": String(threadCount),
+    "training-weights": weightsDigest,
+    "training-graph": graphDigest,
+    ...Object.fromEntries(Object.entries(versions).map(([name, version]) => [`training-${name}`, version])),
+  };
 }

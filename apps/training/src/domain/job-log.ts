@@ -1,8 +1,9 @@
 import { StatusError } from "@servable/errors";
 import type { ChangeSignal } from "@servable/storage";
-import type { JobEventRecord, JobRecord, ProgressRecord } from "./records.ts";
+import type { JobEventRecord, JobRecord } from "./records.ts";
+import type { CheckpointRecord } from "./run-record.ts";
 import { hasEnded } from "./training-job.ts";
-import type { TrainingStore } from "./training-store.ts";
+import type { AttemptFence, TrainingStore } from "./training-store.ts";
 
 const BATCH = 200;
 /** How often a watcher looks although nobody called: a notice may have been given before it listened. */
@@ -32,7 +33,7 @@ export class JobLog {
   /** Inserts a job with its first event, inside the caller's transaction; call {@link announce} after the commit. */
   async insert(store: TrainingStore, draft: Omit<JobRecord, "sequence">): Promise<JobRecord> {
     const job = await store.jobs.insert(draft);
-    await store.events.append(job.name, { timeMs: this.#deps.now(), event: { kind: "state", job } }, this.#keep);
+    await this.#append(store, job.name, { kind: "state", job });
     return job;
   }
 
@@ -48,28 +49,80 @@ export class JobLog {
    * @throws StatusError `TRAINING_JOB_NOT_FOUND`, and what the transition throws
    */
   async change(name: string, transition: (job: JobRecord) => JobRecord): Promise<JobRecord> {
+    return this.begin(name, transition, undefined);
+  }
+
+  /** As {@link change}; what the transition changes is leased to a service. */
+  async begin(name: string, transition: (job: JobRecord) => JobRecord, lease: { readonly owner: string; readonly expiresMs: number } | undefined): Promise<JobRecord> {
     const job = await this.#deps.store.transact(async (store) => {
       const before = await store.jobs.lock(name);
       if (before === undefined) throw jobNotFound(name);
       const after = transition(before);
       if (after === before) return before;
       await store.jobs.update(after);
-      if (after.state !== before.state) await store.events.append(name, { timeMs: this.#deps.now(), event: { kind: "state", job: after } }, this.#keep);
+      if (lease !== undefined) await store.jobs.lease(name, lease.owner, lease.expiresMs);
+      if (after.state !== before.state) await this.#append(store, name, { kind: "state", job: after });
       return after;
     });
     this.announce();
     return job;
   }
 
-  /** Stores progress of a running job; that of another state comes too late and is dropped. */
-  async progress(name: string, progress: ProgressRecord): Promise<void> {
-    await this.#deps.store.transact(async (store) => {
-      const job = await store.jobs.lock(name);
-      if (job?.state !== "RUNNING") return;
-      await store.jobs.update({ ...job, progress });
-      await store.events.append(name, { timeMs: this.#deps.now(), event: { kind: "progress", progress } }, this.#keep);
+  /**
+   * As {@link change}, for what an attempt says of itself.
+   *
+   * @throws StatusError `ATTEMPT_STALE` when it is no longer the attempt that runs
+   */
+  async changeAttempt(attempt: AttemptFence, transition: (job: JobRecord) => JobRecord): Promise<JobRecord> {
+    return this.#fenced(attempt, async (store, before) => {
+      const after = transition(before);
+      await store.jobs.update(after);
+      if (after.state !== before.state) await this.#append(store, attempt.job, { kind: "state", job: after });
+      return after;
+    });
+  }
+
+  /** Stores news of an attempt as an event, and what it changes of the job. @throws StatusError `ATTEMPT_STALE` */
+  async report(attempt: AttemptFence, event: JobEventRecord["event"], change: Partial<JobRecord> = {}): Promise<void> {
+    await this.#fenced(attempt, async (store, before) => {
+      await store.jobs.update({ ...before, ...change });
+      await this.#append(store, attempt.job, event);
+    });
+  }
+
+  /**
+   * Records a checkpoint whose bytes are stored; all but the newest `keep` and the newest best one are forgotten.
+   *
+   * @returns digests of the forgotten ones
+   * @throws StatusError `ATTEMPT_STALE`: nothing of it is recorded
+   */
+  async checkpoint(attempt: AttemptFence, checkpoint: CheckpointRecord, keep: number, change: Partial<JobRecord>): Promise<string[]> {
+    return this.#fenced(attempt, async (store, before) => {
+      await store.checkpoints.insert(attempt.job, checkpoint);
+      const all = await store.checkpoints.list(attempt.job);
+      const best = all.find((each) => each.best);
+      const dropped = all.filter((each, index) => index >= keep && each !== best);
+      for (const { step } of dropped) await store.checkpoints.delete(attempt.job, step);
+      // Attempts that come farther than the ones before are no sign of a job that kills its process.
+      const farther = checkpoint.step > (before.checkpoint?.step ?? 0);
+      await store.jobs.update({ ...before, ...change, checkpoint: all[0], lostAttemptCount: farther ? 0 : before.lostAttemptCount });
+      await this.#append(store, attempt.job, { kind: "checkpoint", checkpoint });
+      return dropped.map(({ sha256 }) => sha256);
+    });
+  }
+
+  async #fenced<T>(attempt: AttemptFence, work: (store: TrainingStore, job: JobRecord) => Promise<T>): Promise<T> {
+    const result = await this.#deps.store.transact(async (store) => {
+      const job = await store.jobs.fence(attempt);
+      if (job === undefined) throw new StatusError("ATTEMPT_STALE", `attempt ${attempt.attempt} of ${attempt.job} is no longer the one that runs: what it says is dropped`, { metadata: { training_job: attempt.job } });
+      return work(store, job);
     });
     this.announce();
+    return result;
+  }
+
+  async #append(store: TrainingStore, job: string, event: JobEventRecord["event"]): Promise<void> {
+    await store.events.append(job, { timeMs: this.#deps.now(), event }, this.#keep);
   }
 
   /**

@@ -2,21 +2,21 @@ import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { StatusError } from "@servable/errors";
+import type { BaseModels } from "./base-model.ts";
+import type { CheckpointVault } from "./checkpoint-vault.ts";
 import type { DatasetCatalog } from "./dataset-catalog.ts";
-import type { DatasetSplits } from "./dataset-splits.ts";
-import type { AttemptOutcome, AttemptResult, JobExecutor } from "./job-executor.ts";
+import type { AttemptInput, AttemptOutcome, AttemptResult, JobExecutor, StopReason } from "./job-executor.ts";
+import { limitsOf, type ServiceLimits } from "./job-limits.ts";
 import type { JobLog } from "./job-log.ts";
 import type { ModelPublisher } from "./model-publisher.ts";
-import type { JobRecord, ProgressRecord } from "./records.ts";
-import { afterLostAttempt, cancel, fail, requeue, succeed } from "./training-job.ts";
+import { NewsWriter } from "./news-writer.ts";
+import type { JobRecord } from "./records.ts";
+import { checkReproduction } from "./reproduction.ts";
+import { afterLostAttempt, cancel, fail, pause, requeue, succeed } from "./training-job.ts";
+import type { AttemptFence } from "./training-store.ts";
 
-/** Progress that waits to be stored; a database slower than the trainer makes newer progress replace older. */
-const PROGRESS_WAITING_MAX = 64;
 const RETRY_FIRST_MS = 250;
 const RETRY_LAST_MS = 5_000;
-
-/** Why a running job is told to stop. */
-export type StopReason = "cancelled" | "shutdown";
 
 /** Runs work inside a span; injected, since the domain knows no telemetry. */
 export type Traced = <T>(name: string, attributes: Readonly<Record<string, string | number>>, work: () => Promise<T>, traceparent?: string) => Promise<T>;
@@ -32,19 +32,29 @@ export interface JobObserver {
 export interface JobRunnerDeps {
   readonly log: JobLog;
   readonly datasets: DatasetCatalog;
-  readonly splits: DatasetSplits;
+  readonly vault: CheckpointVault;
+  readonly baseModels: BaseModels;
   readonly execute: JobExecutor;
   readonly publish: ModelPublisher;
+  /** Reads a job, for repetitions. */
+  readonly jobOf: (name: string) => Promise<JobRecord | undefined>;
+  /** Counts what an attempt used against its project's share. */
+  readonly charge: (project: string, runMs: number) => Promise<void>;
   readonly traced: Traced;
   readonly observer: JobObserver;
-  /** Folder for the attempts' results; each attempt's own folder is removed after it. */
+  /** Folder for the attempts' files; each attempt's own folder is removed after it. */
   readonly workDir: string;
   /** Lost processes after which a job fails. */
   readonly attemptsMax: number;
+  readonly limits: ServiceLimits;
+  /** Time between two checkpoints of jobs that say none. */
+  readonly checkpointIntervalMs: number;
   /** How long the registry may be unavailable before a trained job fails. */
   readonly publishRetryMs: number;
   readonly now: () => number;
 }
+
+type Transition = (job: JobRecord) => JobRecord;
 
 /** One attempt of one job, from the process to the registered version. */
 export class JobRunner {
@@ -55,60 +65,70 @@ export class JobRunner {
   }
 
   /** Runs a job that is RUNNING and leaves it in the state that follows. The signal's reason is a {@link StopReason}. */
-  async run(job: JobRecord, signal: AbortSignal): Promise<void> {
+  async run(job: JobRecord, owner: string, stop: AbortController): Promise<void> {
     const attributes = { "servable.training_job": job.name, "servable.dataset": job.dataset, "servable.model": job.model };
-    await this.#deps.traced("training job", attributes, () => this.#attempt(job, signal), job.traceparent);
+    await this.#deps.traced("training job", attributes, () => this.#attempt(job, { job: job.name, attempt: job.attemptCount, owner }, stop), job.traceparent);
   }
 
-  async #attempt(job: JobRecord, signal: AbortSignal): Promise<void> {
-    const outputDir = join(this.#deps.workDir, `${job.sequence}-${job.attemptCount}`);
-    let transition: (job: JobRecord) => JobRecord;
+  async #attempt(job: JobRecord, attempt: AttemptFence, stop: AbortController): Promise<void> {
+    const { workDir, observer, log, vault, charge, now } = this.#deps;
+    const folder = join(workDir, `${job.sequence}-${job.attemptCount}`);
+    const news = new NewsWriter({ log, vault, attempt, job, onStale: () => stop.abort("lost" satisfies StopReason), unexpected: (...what) => observer.unexpected(...what) });
+    let transition: Transition;
     try {
-      await rm(outputDir, { recursive: true, force: true });
-      await mkdir(outputDir, { recursive: true });
-      const outcome = await this.#train(job, outputDir, signal);
-      transition = await this.#follow(job, outcome, signal);
+      const input = await this.#prepare(job, folder, stop.signal);
+      const outcome = await this.#execute(job, input, news, stop.signal);
+      await news.written();
+      // A stale attempt registers nothing.
+      if (outcome.kind === "done") await log.changeAttempt(attempt, (current) => current);
+      transition = await this.#follow(job, outcome, stop.signal);
     } catch (error) {
+      await news.written();
       const failure = StatusError.from(error);
-      if (failure.reason === "INTERNAL") this.#deps.observer.unexpected("job_failed_unexpectedly", job.name, failure.cause ?? error);
-      transition = signal.aborted ? this.#stopped(signal) : (current) => fail(current, failure, this.#deps.now());
+      if (failure.reason === "INTERNAL") observer.unexpected("job_failed_unexpectedly", job.name, failure.cause ?? error);
+      transition = stop.signal.aborted ? this.#stopped(stop.signal) : (current) => fail(current, failure, now());
     } finally {
-      await rm(outputDir, { recursive: true, force: true }).catch((error: unknown) => this.#deps.observer.unexpected("output_not_removed", job.name, error));
+      await rm(folder, { recursive: true, force: true }).catch((error: unknown) => observer.unexpected("output_not_removed", job.name, error));
     }
-    await this.#settle(job, transition, signal);
+    await this.#settle(job, attempt, (current) => ({ ...transition(current), usage: news.usage }), stop.signal);
+    await charge(job.project, news.attemptUsage.runMs).catch((error: unknown) => observer.unexpected("share_not_charged", job.name, error));
   }
 
-  async #train(job: JobRecord, outputDir: string, signal: AbortSignal): Promise<AttemptOutcome> {
-    const dataset = await this.#deps.datasets.pinned(job.dataset, job.datasetDigest);
-    const splitRows = job.spec.split === "" ? undefined : await this.#deps.splits.rows(dataset, job.spec.split);
-    const progress = this.#progressWriter(job.name);
-    const outcome = await this.#deps.traced("training attempt", { "servable.training_job": job.name, "servable.attempt": job.attemptCount }, () =>
-      this.#deps.execute(
-        {
-          files: this.#deps.datasets.filesOf(dataset),
-          format: dataset.format,
-          columns: dataset.columns.map(({ name, kind }) => ({ name, kind })),
-          missingValues: dataset.missingValues,
-          header: dataset.header,
-          skipBadRows: dataset.skipBadRows,
-          imageShape: dataset.imageShape,
-          splitRows,
-          spec: job.spec,
-          outputDir,
-        },
-        { signal, onProgress: progress.write },
-      ),
+  async #prepare(job: JobRecord, folder: string, signal: AbortSignal): Promise<AttemptInput> {
+    const { datasets, vault, baseModels, checkpointIntervalMs } = this.#deps;
+    const [outputDir, checkpointDir, modelDir] = ["output", "checkpoints", "base-model"].map((name) => join(folder, name)) as [string, string, string];
+    await rm(folder, { recursive: true, force: true });
+    for (const path of [outputDir, checkpointDir, modelDir]) await mkdir(path, { recursive: true });
+    const input = await attemptData(datasets, job);
+    const baseModel = job.spec.baseModel === "" ? undefined : await baseModels.fetch(job.spec.baseModel, job.creator, modelDir, signal);
+    return {
+      ...input,
+      ...(baseModel === undefined ? {} : { baseModel: { folder: modelDir, digest: baseModel.digest } }),
+      spec: job.spec,
+      outputDir,
+      datasetDigest: job.datasetDigest,
+      checkpointDir,
+      checkpoints: await vault.available(job.name),
+      checkpointIntervalMs,
+    };
+  }
+
+  async #execute(job: JobRecord, input: AttemptInput, news: NewsWriter, signal: AbortSignal): Promise<AttemptOutcome> {
+    const limits = limitsOf(job, this.#deps.limits, this.#deps.now());
+    if (limits.runMs <= 0) return { kind: "failed", reason: "TRAINING_TIME_EXCEEDED", message: limits.timeMessage };
+    return this.#deps.traced("training attempt", { "servable.training_job": job.name, "servable.attempt": job.attemptCount }, () =>
+      this.#deps.execute(input, { signal, limits, onNews: (each) => news.write(each) }),
     );
-    await progress.written();
-    return outcome;
   }
 
-  async #follow(job: JobRecord, outcome: AttemptOutcome, signal: AbortSignal): Promise<(job: JobRecord) => JobRecord> {
+  async #follow(job: JobRecord, outcome: AttemptOutcome, signal: AbortSignal): Promise<Transition> {
     const { now, attemptsMax, observer } = this.#deps;
     switch (outcome.kind) {
       case "done": {
-        const modelVersion = await this.#publish(job, outcome.result, signal);
-        return (current) => succeed(current, { modelVersion, evaluation: outcome.result.evaluation }, now());
+        const { evaluation, runRecord } = outcome.result;
+        if (job.reproducedJob !== "") checkReproduction(await this.#deps.jobOf(job.reproducedJob), runRecord);
+        const modelVersion = job.registers ? await this.#publish(job, outcome.result, signal) : "";
+        return (current) => succeed(current, { modelVersion, evaluation, runRecord }, now());
       }
       case "failed":
         return (current) => fail(current, outcome, now());
@@ -117,6 +137,8 @@ export class JobRunner {
         return (current) => afterLostAttempt(current, { attemptsMax, how: outcome.how }, now());
       case "stopped":
         return this.#stopped(signal);
+      case "probed":
+        throw new StatusError("INTERNAL", "the training process measured instead of training");
       default: {
         const never: never = outcome;
         return never;
@@ -124,9 +146,13 @@ export class JobRunner {
     }
   }
 
-  #stopped(signal: AbortSignal): (job: JobRecord) => JobRecord {
-    const why = signal.reason as StopReason;
-    return (job) => (why === "cancelled" || job.cancelRequested ? cancel(job, this.#deps.now()) : requeue(job, { lost: false }));
+  /** The caller's wish wins over the reason for which the process was stopped: both may have come at once. */
+  #stopped(signal: AbortSignal): Transition {
+    const why = signal.reason as StopReason | undefined;
+    return (job) => {
+      if (why === "cancelled" || job.cancelRequested) return cancel(job, this.#deps.now());
+      return why === "paused" || job.pauseRequested ? pause(job) : requeue(job, { lost: false });
+    };
   }
 
   /** Hours of training are worth some patience with a registry that restarts. */
@@ -147,39 +173,24 @@ export class JobRunner {
    * Stores where the job went. A database that is away is waited for, or the job would stay RUNNING with nobody running
    * it; at shutdown that is fine: the next start finds it.
    */
-  async #settle(job: JobRecord, transition: (job: JobRecord) => JobRecord, signal: AbortSignal): Promise<void> {
+  async #settle(job: JobRecord, attempt: AttemptFence, transition: Transition, signal: AbortSignal): Promise<void> {
     for (let waitMs = RETRY_FIRST_MS; ; waitMs = Math.min(2 * waitMs, RETRY_LAST_MS)) {
       try {
-        const after = await this.#deps.log.change(job.name, transition);
+        const after = await this.#deps.log.changeAttempt(attempt, transition);
         if (after.endTimeMs !== undefined) this.#deps.observer.jobEnded(after);
         return;
       } catch (error) {
-        this.#deps.observer.unexpected("job_state_not_stored", job.name, error);
-        if (!StatusError.from(error).retryable || signal.reason === "shutdown") return;
+        const failure = StatusError.from(error);
+        this.#deps.observer.unexpected(failure.reason === "ATTEMPT_STALE" ? "stale_attempt_dropped" : "job_state_not_stored", job.name, error);
+        if (!failure.retryable || signal.reason === "shutdown" || signal.reason === "lost") return;
         await sleep(waitMs);
       }
     }
   }
+}
 
-  #progressWriter(name: string): { write: (progress: ProgressRecord) => void; written: () => Promise<void> } {
-    const waiting: ProgressRecord[] = [];
-    let writing: Promise<void> | undefined;
-    const drain = async (): Promise<void> => {
-      for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
-        // Progress is news, not state: what cannot be stored is logged and the training goes on.
-        await this.#deps.log.progress(name, next).catch((error: unknown) => this.#deps.observer.unexpected("progress_not_stored", name, error));
-      }
-      writing = undefined;
-    };
-    return {
-      write: (progress) => {
-        if (waiting.length >= PROGRESS_WAITING_MAX) waiting.pop();
-        waiting.push(progress);
-        writing ??= drain();
-      },
-      written: async () => {
-        await writing;
-      },
-    };
-  }
+/** The files of a job's data and how they are read. */
+export async function attemptData(datasets: DatasetCatalog, { dataset: name }: Pick<JobRecord, "dataset">): Promise<Pick<AttemptInput, "files" | "format" | "columns" | "missingValues">> {
+  const dataset = await datasets.get(name);
+  return { files: datasets.filesOf(dataset), format: dataset.format, columns: dataset.columns.map(({ name: column, kind }) => ({ name: column, kind })), missingValues: dataset.missingValues };
 }

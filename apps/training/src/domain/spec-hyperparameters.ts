@@ -56,7 +56,7 @@ export function applyHyperparameters({ hyperparameters = {}, ...draft }: Trainin
     const [first = "", second] = path.split(".").map(camelCase);
     result[first] = second === undefined ? value : { ...(result[first] as object | undefined), [second]: value };
   }
-  return result as TrainingSpecDraft;
+  return result;
 }
 
 function camelCase(name: string): string {

@@ -201,8 +201,8 @@ function baseModel(name: string, family: TrainingSpecRecord["family"]): string {
   const wanted = family === "text_classifier" || family === "imported";
   if (name === "" && wanted) throw new StatusError("FIELD_REQUIRED", `training_job.spec.base_model is required: family ${family.toUpperCase()} begins with a registered model`, { metadata: { field: "training_job.spec.base_model" } });
   if (name !== "" && !wanted && family !== "causal_lm") throw invalid("base_model", "is for the families TEXT_CLASSIFIER, CAUSAL_LM and IMPORTED: set one of them, or leave it empty");
-  if (name !== "" && !/^projects\/[^/]+\/models\/[^/]+\/(versions|aliases)\/[^/]+$/.test(name)) {
-    throw invalid("base_model", `"${name.slice(0, 100)}" names no version: write "projects/{project}/models/{model}/versions/{number}" or ".../aliases/{alias}"`);
+  if (name !== "" && !/^projects\/[^/]+\/models\/[^/]+\/versions\/[^/]+$/.test(name)) {
+    throw invalid("base_model", `"${name.slice(0, 100)}" names no version: write "projects/{project}/models/{model}/versions/{number or alias}"`);
   }
   return name;
 }

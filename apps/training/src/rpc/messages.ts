@@ -1,7 +1,8 @@
 // Records ↔ messages: the only place where the two forms meet.
 
 import { create } from "@bufbuild/protobuf";
-import { timestampFromMs } from "@bufbuild/protobuf/wkt";
+import { durationFromMs, timestampFromMs } from "@bufbuild/protobuf/wkt";
+import { Column_Kind, DatasetSchema, Dataset_Format, type Dataset } from "@servable/contracts/training/v1/dataset";
 import {
   TrainingJobEventSchema,
   TrainingJobSchema,
@@ -10,11 +11,73 @@ import {
   type TrainingJob,
   type TrainingJobEvent,
 } from "@servable/contracts/training/v1/training_job";
-import type { JobEventRecord, JobRecord, ProgressRecord } from "../domain/records.ts";
+import type { DatasetHead } from "../domain/dataset-catalog.ts";
+import type { ColumnKind, DatasetFormat, DatasetRecord, JobEventRecord, JobRecord, ProgressRecord } from "../domain/records.ts";
 import { evaluationMessage } from "./evaluation-message.ts";
+import { numberOf, wordOf } from "./enum-words.ts";
+import type { Price } from "../domain/run-record.ts";
+import { checkpointMessage, estimateMessage, limitsMessage, logMessage, runRecordMessage, usageMessage } from "./run-messages.ts";
 import { specMessage } from "./spec-messages.ts";
 
-export function jobMessage(job: JobRecord): TrainingJob {
+const FORMATS: readonly (readonly [DatasetFormat, Dataset_Format])[] = [
+  ["csv", Dataset_Format.CSV],
+  ["idx", Dataset_Format.IDX],
+  ["npy", Dataset_Format.NPY],
+  ["jsonl", Dataset_Format.JSONL],
+  ["parquet", Dataset_Format.PARQUET],
+  ["npz", Dataset_Format.NPZ],
+  ["image_zip", Dataset_Format.IMAGE_ZIP],
+  ["text", Dataset_Format.TEXT],
+  ["chat", Dataset_Format.CHAT],
+];
+const KINDS: readonly (readonly [ColumnKind, Column_Kind])[] = [
+  ["numeric", Column_Kind.NUMERIC],
+  ["categorical", Column_Kind.CATEGORICAL],
+  ["text", Column_Kind.TEXT],
+  ["boolean", Column_Kind.BOOLEAN],
+  ["datetime", Column_Kind.DATETIME],
+  ["ignored", Column_Kind.IGNORED],
+];
+export function datasetHead(parent: string, datasetId: string, dataset: Dataset): DatasetHead {
+  return {
+    parent,
+    datasetId,
+    format: wordOf(FORMATS, dataset.format),
+    description: dataset.description,
+    // A column whose kind is not said is inferred like one that is not listed.
+    columns: dataset.columns.flatMap(({ name, kind }) => {
+      const word = wordOf(KINDS, kind);
+      return word === undefined ? [] : [{ name, kind: word }];
+    }),
+    missingValues: dataset.missingValues,
+  };
+}
+
+export function datasetMessage(dataset: DatasetRecord): Dataset {
+  return create(DatasetSchema, {
+    name: dataset.name,
+    format: numberOf(FORMATS, dataset.format),
+    description: dataset.description,
+    columns: dataset.columns.map((column) => ({
+      name: column.name,
+      kind: numberOf(KINDS, column.kind),
+      missingCount: BigInt(column.missingCount),
+      categories: [...column.categories],
+      mean: column.mean,
+      standardDeviation: column.standardDeviation,
+    })),
+    missingValues: [...dataset.missingValues],
+    rowCount: BigInt(dataset.rowCount),
+    imageShape: dataset.imageShape.map(BigInt),
+    labelClasses: [...dataset.labelClasses],
+    digest: dataset.digest,
+    sizeBytes: BigInt(dataset.sizeBytes),
+    createTime: timestampFromMs(dataset.createTimeMs),
+  });
+}
+
+/** A job; `price` says what its time costs. */
+export function jobMessage(job: JobRecord, price: Price): TrainingJob {
   return create(TrainingJobSchema, {
     name: job.name,
     dataset: job.dataset,
@@ -32,24 +95,55 @@ export function jobMessage(job: JobRecord): TrainingJob {
     createTime: timestampFromMs(job.createTimeMs),
     ...(job.startTimeMs === undefined ? {} : { startTime: timestampFromMs(job.startTimeMs) }),
     ...(job.endTimeMs === undefined ? {} : { endTime: timestampFromMs(job.endTimeMs) }),
+    priority: job.priority,
+    labels: { ...job.labels },
+    limits: limitsMessage(job.limits),
+    reproducedJob: job.reproducedJob,
+    ...(job.checkpoint === undefined ? {} : { checkpoint: checkpointMessage(job.checkpoint) }),
+    ...(job.runRecord === undefined ? {} : { runRecord: runRecordMessage(job.runRecord) }),
+    ...(job.costEstimate === undefined ? {} : { costEstimate: estimateMessage(job.costEstimate, price) }),
+    usage: usageMessage(job.usage, price),
+    tuningStudy: job.tuningStudy,
   });
 }
 
-export function eventMessage({ offset, timeMs, event }: JobEventRecord): TrainingJobEvent {
-  return create(TrainingJobEventSchema, {
-    offset: BigInt(offset),
-    time: timestampFromMs(timeMs),
-    event: event.kind === "state" ? { case: "stateChanged", value: jobMessage(event.job) } : { case: "progress", value: progressMessage(event.progress) },
-  });
+export function eventMessage({ offset, timeMs, event }: JobEventRecord, price: Price): TrainingJobEvent {
+  return create(TrainingJobEventSchema, { offset: BigInt(offset), time: timestampFromMs(timeMs), event: eventPayload(event, price) });
 }
 
-function progressMessage({ validationLoss, validationAccuracy, ...progress }: ProgressRecord) {
+function eventPayload(event: JobEventRecord["event"], price: Price): TrainingJobEvent["event"] {
+  switch (event.kind) {
+    case "state":
+      return { case: "stateChanged", value: jobMessage(event.job, price) };
+    case "progress":
+      return { case: "progress", value: progressMessage(event.progress) };
+    case "log":
+      return { case: "log", value: logMessage(event.message) };
+    case "checkpoint":
+      return { case: "checkpoint", value: checkpointMessage(event.checkpoint) };
+    default: {
+      const never: never = event;
+      return never;
+    }
+  }
+}
+
+function progressMessage(progress: ProgressRecord) {
+  const { validationLoss, validationAccuracy, remainingMs } = progress;
   return create(TrainingProgressSchema, {
-    ...progress,
+    epoch: progress.epoch,
+    epochCount: progress.epochCount,
     step: BigInt(progress.step),
     stepCount: BigInt(progress.stepCount),
+    loss: progress.loss,
+    stepsPerSecond: progress.stepsPerSecond,
     ...(validationLoss === undefined ? {} : { validationLoss }),
     ...(validationAccuracy === undefined ? {} : { validationAccuracy }),
+    metrics: { ...progress.metrics },
+    learningRate: progress.learningRate ?? 0,
+    gradientNorm: progress.gradientNorm ?? 0,
+    itemsPerSecond: progress.itemsPerSecond ?? 0,
+    ...(remainingMs === undefined ? {} : { remainingDuration: durationFromMs(remainingMs) }),
   });
 }
 

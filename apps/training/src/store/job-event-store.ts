@@ -1,6 +1,7 @@
 import type { Kysely } from "kysely";
 import type { JobEventRecord } from "../domain/records.ts";
 import type { TrainingStore } from "../domain/training-store.ts";
+import { completeJob } from "./job-store.ts";
 import type { TrainingSchema } from "./schema.ts";
 
 /** The jobs' logs in SQL. */
@@ -22,7 +23,12 @@ export function sqlJobEvents(db: Kysely<TrainingSchema>): TrainingStore["events"
       (await db.selectFrom("training_event").selectAll().where("job", "=", job).where("event_offset", ">", offset).orderBy("event_offset").limit(limit).execute()).map((row) => ({
         offset: row.event_offset,
         timeMs: row.time_ms,
-        event: JSON.parse(row.event_json) as JobEventRecord["event"],
+        event: completed(JSON.parse(row.event_json) as JobEventRecord["event"]),
       })),
   };
+}
+
+/** An event of an older release holds a job that lacks what was added since. */
+function completed(event: JobEventRecord["event"]): JobEventRecord["event"] {
+  return event.kind === "state" ? { ...event, job: completeJob(event.job) } : event;
 }

@@ -6,11 +6,27 @@ import type { Migration } from "kysely/migration";
  * incremented: an UPDATE locks its row on both databases, which SELECT … FOR UPDATE does not.
  */
 export interface TrainingSchema {
-  training_dataset: { name: string; project: string; revision: number; version: number };
-  training_dataset_version: { dataset: string; version: number; digest: string; record_json: string };
-  /** Files and splits of all versions. */
-  training_dataset_blob: { dataset: string; sha256: string };
-  training_job: { name: string; project: string; sequence: number; state: string; dataset: string; request_id: string | null; last_offset: number; revision: number; record_json: string };
+  training_dataset: { name: string; project: string; revision: number; record_json: string };
+  training_dataset_file: { dataset: string; role: string; sha256: string };
+  training_job: {
+    name: string;
+    project: string;
+    sequence: number;
+    state: string;
+    dataset: string;
+    request_id: string | null;
+    last_offset: number;
+    revision: number;
+    record_json: string;
+    priority: number;
+    attempt: number;
+    lease_owner: string | null;
+    lease_expires_ms: number | null;
+    deadline_ms: number | null;
+    end_time_ms: number | null;
+  };
+  training_checkpoint: { job: string; step: number; sha256: string; record_json: string };
+  training_share: { project: string; usage_ms: number; at_ms: number };
   training_event: { job: string; event_offset: number; time_ms: number; event_json: string };
   training_counter: { name: string; value: number };
 }
@@ -18,7 +34,7 @@ export interface TrainingSchema {
 /** The schema's history; entries never change. */
 export const TRAINING_MIGRATIONS: Readonly<Record<string, Migration>> = {
   "0001_training": { up: createTables },
-  "0003_dataset_versions": { up: addDatasetVersions },
+  "0002_job_execution": { up: addExecution },
 };
 
 async function createTables(db: Kysely<unknown>): Promise<void> {
@@ -67,30 +83,29 @@ async function createTables(db: Kysely<unknown>): Promise<void> {
   await sql`insert into training_counter (name, value) values ('job', 0)`.execute(db);
 }
 
-/** Data sets get versions; what there is becomes version 1. */
-async function addDatasetVersions(db: Kysely<unknown>): Promise<void> {
-  await db.schema.alterTable("training_dataset").addColumn("version", "bigint", (c) => c.notNull().defaultTo(1)).execute();
+/** Leases, priorities, checkpoints and shares. Jobs that run have no lease: whoever starts next takes them up. */
+async function addExecution(db: Kysely<unknown>): Promise<void> {
+  const add = (name: string, notNull: boolean) =>
+    db.schema
+      .alterTable("training_job")
+      .addColumn(name, name === "lease_owner" ? "varchar(255)" : "bigint", (c) => (notNull ? c.notNull().defaultTo(0) : c))
+      .execute();
+  for (const name of ["priority", "attempt"]) await add(name, true);
+  for (const name of ["lease_owner", "lease_expires_ms", "deadline_ms", "end_time_ms"]) await add(name, false);
+  await db.schema.createIndex("training_job_lease").on("training_job").columns(["lease_owner", "state"]).execute();
   await db.schema
-    .createTable("training_dataset_version")
-    .addColumn("dataset", "varchar(255)", (c) => c.notNull().references("training_dataset.name").onDelete("cascade"))
-    .addColumn("version", "bigint", (c) => c.notNull())
-    .addColumn("digest", "varchar(80)", (c) => c.notNull())
-    .addColumn("record_json", "text", (c) => c.notNull())
-    .addPrimaryKeyConstraint("training_dataset_version_key", ["dataset", "version"])
-    .execute();
-  await db.schema
-    .createTable("training_dataset_blob")
-    .addColumn("dataset", "varchar(255)", (c) => c.notNull().references("training_dataset.name").onDelete("cascade"))
+    .createTable("training_checkpoint")
+    .addColumn("job", "varchar(255)", (c) => c.notNull().references("training_job.name").onDelete("cascade"))
+    .addColumn("step", "bigint", (c) => c.notNull())
     .addColumn("sha256", "varchar(64)", (c) => c.notNull())
-    .addPrimaryKeyConstraint("training_dataset_blob_key", ["dataset", "sha256"])
+    .addColumn("record_json", "text", (c) => c.notNull())
+    .addPrimaryKeyConstraint("training_checkpoint_key", ["job", "step"])
     .execute();
-  await db.schema.createIndex("training_dataset_blob_sha256").on("training_dataset_blob").column("sha256").execute();
-  const old = await sql<{ name: string; record_json: string }>`select name, record_json from training_dataset`.execute(db);
-  for (const { name, record_json } of old.rows) {
-    const { digest } = JSON.parse(record_json) as { digest: string };
-    await sql`insert into training_dataset_version (dataset, version, digest, record_json) values (${name}, 1, ${digest}, ${record_json})`.execute(db);
-  }
-  await sql`insert into training_dataset_blob (dataset, sha256) select distinct dataset, sha256 from training_dataset_file`.execute(db);
-  await db.schema.dropTable("training_dataset_file").execute();
-  await db.schema.alterTable("training_dataset").dropColumn("record_json").execute();
+  await db.schema.createIndex("training_checkpoint_sha256").on("training_checkpoint").column("sha256").execute();
+  await db.schema
+    .createTable("training_share")
+    .addColumn("project", "varchar(63)", (c) => c.primaryKey())
+    .addColumn("usage_ms", "double precision", (c) => c.notNull())
+    .addColumn("at_ms", "bigint", (c) => c.notNull())
+    .execute();
 }

@@ -1,8 +1,10 @@
 import type { Kysely } from "kysely";
 import type { TrainingStore } from "../domain/training-store.ts";
+import { sqlCheckpoints } from "./checkpoint-store.ts";
 import { sqlDatasets } from "./dataset-store.ts";
 import { sqlJobEvents } from "./job-event-store.ts";
 import { sqlJobs } from "./job-store.ts";
+import { sqlShares } from "./share-store.ts";
 import type { TrainingSchema } from "./schema.ts";
 
 /** The service's store on SQLite or PostgreSQL. */
@@ -12,5 +14,7 @@ export function createTrainingStore(db: Kysely<TrainingSchema>): TrainingStore {
     datasets: sqlDatasets(db),
     jobs: sqlJobs(db),
     events: sqlJobEvents(db),
+    checkpoints: sqlCheckpoints(db),
+    shares: sqlShares(db),
   };
 }

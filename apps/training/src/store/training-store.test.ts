@@ -3,7 +3,7 @@ import { after, afterEach, beforeEach, describe, it } from "node:test";
 import { StatusError } from "@servable/errors";
 import { openDatabase, type Database } from "@servable/storage";
 import { testDatabases } from "@servable/testing";
-import type { DatasetRecord, JobRecord } from "../domain/records.ts";
+import { JOB_DEFAULTS, type DatasetRecord, type JobRecord } from "../domain/records.ts";
 import { SPEC_DEFAULTS } from "../domain/training-spec-record.ts";
 import type { TrainingStore } from "../domain/training-store.ts";
 import { TRAINING_MIGRATIONS, type TrainingSchema } from "./schema.ts";
@@ -23,18 +23,11 @@ const dataset = (name: string, changes: Partial<DatasetRecord> = {}): DatasetRec
   sizeBytes: 12,
   files: [{ role: "data", sha256: "ab".repeat(32), sizeBytes: 12 }],
   createTimeMs: 1_700_000_000_123,
-  version: 1,
-  skipBadRows: false,
-  header: [],
-  columnOverrides: [],
-  skippedRows: [],
-  warnings: [],
-  labelClassCounts: [],
-  splits: [],
   ...changes,
 });
 
 const job = (name: string, changes: Partial<JobRecord> = {}): Omit<JobRecord, "sequence"> => ({
+  ...JOB_DEFAULTS,
   name,
   project: "p",
   dataset: "projects/p/datasets/d",
@@ -108,9 +101,9 @@ for (const candidate of databases) {
 
       const bySequence = made.toSorted((a, b) => a.sequence - b.sequence);
       assert.deepEqual(bySequence.map(({ sequence }) => sequence), [1, 2, 3, 4]);
-      assert.deepEqual((await store.jobs.inState("QUEUED", 10)).map((each) => each.name), bySequence.map((each) => each.name));
+      assert.deepEqual((await store.jobs.claims("QUEUED", 10)).map(({ id }) => id), bySequence.map((each) => each.name));
       assert.deepEqual((await store.jobs.list("p", { after: 3, limit: 5 })).map(({ sequence }) => sequence), [2, 1]);
-      assert.equal(await store.jobs.countQueued(), 4);
+      assert.equal(await store.jobs.count("QUEUED"), 4);
     });
 
     it("refuses a second job of one name or one request id, and finds it by the id", async () => {
@@ -143,7 +136,69 @@ for (const candidate of databases) {
       await store.jobs.update({ ...made, state: "FAILED" });
 
       assert.equal(await store.jobs.activeOn(made.dataset), undefined);
-      assert.equal(await store.jobs.countQueued(), 0);
+      assert.equal(await store.jobs.count("QUEUED"), 0);
+    });
+
+    it("lets only the attempt write that runs, and only the service that holds it", async () => {
+      const made = await store.jobs.insert(job("a"));
+      const attempt = { job: "a", attempt: 1, owner: "one" };
+      assert.equal(await store.jobs.fence(attempt), undefined); // It waits.
+
+      await store.jobs.update({ ...made, state: "RUNNING", attemptCount: 1 });
+      await store.jobs.lease("a", "one", 100);
+
+      assert.equal((await store.jobs.fence(attempt))?.name, "a");
+      assert.equal(await store.jobs.fence({ ...attempt, owner: "two" }), undefined);
+      assert.equal(await store.jobs.fence({ ...attempt, attempt: 2 }), undefined);
+      await store.jobs.update({ ...made, state: "RUNNING", attemptCount: 2 });
+      assert.equal(await store.jobs.fence(attempt), undefined); // Another has begun.
+    });
+
+    it("finds running jobs whose service is silent, and renews the leases of one that is not", async () => {
+      for (const [id, owner, expiresMs] of [["a", "one", 100], ["b", "two", 200], ["c", undefined, 0]] as const) {
+        const made = await store.jobs.insert(job(id));
+        await store.jobs.update({ ...made, state: "RUNNING", attemptCount: 3 });
+        if (owner !== undefined) await store.jobs.lease(id, owner, expiresMs);
+      }
+      const abandoned = async (nowMs: number, owner?: string) => (await store.jobs.abandoned(nowMs, owner, 10)).map(({ name }) => name);
+
+      assert.deepEqual(await abandoned(50), ["c"]);
+      assert.deepEqual(await abandoned(150), ["a", "c"]);
+      assert.deepEqual(await abandoned(50, "two"), ["b", "c"]);
+      assert.deepEqual(await store.jobs.renewLeases("one", 500), [{ job: "a", attempt: 3, owner: "one" }]);
+      assert.deepEqual(await abandoned(150), ["c"]);
+    });
+
+    it("orders the queue by priority and age, counts it by project, and finds what is overdue", async () => {
+      await store.jobs.insert(job("old"));
+      await store.jobs.insert(job("urgent", { priority: 5 }));
+      await store.jobs.insert(job("late", { project: "q", limits: { memoryBytes: 0, cost: 0, deadlineMs: 10 } }));
+
+      assert.deepEqual((await store.jobs.claims("QUEUED", 10)).map(({ id }) => id), ["urgent", "old", "late"]);
+      assert.deepEqual([await store.jobs.count("QUEUED"), await store.jobs.count("QUEUED", "p")], [3, 2]);
+      assert.deepEqual((await store.jobs.overdue(9, 10)).length, 0);
+      assert.deepEqual((await store.jobs.overdue(10, 10)).map(({ name }) => name), ["late"]);
+    });
+
+    it("keeps checkpoints by step, newest first, and knows those of jobs that ended long ago", async () => {
+      const made = await store.jobs.insert(job("a"));
+      const checkpoint = (step: number, sha256: string) => ({ step, epoch: 1, sha256: sha256.repeat(64), sizeBytes: 1, attempt: 1, createTimeMs: 1, metrics: { accuracy: 0.5 }, best: false });
+      for (const [step, digest] of [[10, "a"], [20, "b"], [20, "c"]] as const) await store.checkpoints.insert("a", checkpoint(step, digest));
+
+      assert.deepEqual(await store.checkpoints.list("a"), [checkpoint(20, "c"), checkpoint(10, "a")]);
+      assert.deepEqual([await store.checkpoints.refersTo("b".repeat(64)), await store.checkpoints.refersTo("c".repeat(64))], [false, true]);
+      assert.deepEqual(await store.checkpoints.ofEnded(1_000, 10), []);
+      await store.jobs.update({ ...made, state: "SUCCEEDED", endTimeMs: 999 });
+      assert.equal((await store.checkpoints.ofEnded(1_000, 10)).length, 2);
+      await store.checkpoints.delete("a", 20);
+      assert.deepEqual((await store.checkpoints.list("a")).map(({ step }) => step), [10]);
+    });
+
+    it("remembers what projects used", async () => {
+      await store.shares.set("p", 1.5, 10);
+      await store.shares.set("p", 2.5, 20);
+
+      assert.deepEqual(await store.shares.list(), [{ project: "p", usageMs: 2.5, atMs: 20 }]);
     });
 
     it("counts each job's events by itself and keeps the newest", async () => {

@@ -33,7 +33,7 @@ export interface TrainingHooks {
  */
 export async function train(input: AttemptInput, hooks: TrainingHooks): Promise<TrainingResult> {
   const { spec } = input;
-  const problem = await readProblem(input);
+  const problem = readProblem(input);
   const { training, validation } = split(problem.rowCount, spec);
   problem.fit(training);
   const outputs = problem.classes.length === 2 && spec.family !== "softmax_regression" ? 1 : problem.classes.length;
@@ -73,7 +73,7 @@ async function descend(network: Network, problem: LearningProblem, outputs: numb
         report(epoch);
         await new Promise((resolve) => setImmediate(resolve));
       }
-      if (signal.aborted) throw StatusError.from(signal.reason);
+      if (signal.aborted) throw new StatusError("CANCELLED", "the training was stopped");
       const rows = order.subarray(start, start + spec.batchSize).map((index) => training[index] ?? 0);
       const loss = await network.step(fillBatch(batch, problem, outputs, rows), gradient);
       if (!Number.isFinite(loss)) throw diverged(loss, `at step ${step + 1}`, spec);

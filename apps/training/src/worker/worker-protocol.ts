@@ -1,8 +1,23 @@
-import type { AttemptInput, AttemptResult } from "../domain/job-executor.ts";
-import type { ProgressRecord } from "../domain/records.ts";
+import type { Reason } from "@servable/errors";
+import type { Inspection } from "../domain/dataset-inspector.ts";
+import type { AttemptInput, AttemptNews, AttemptResult } from "../domain/job-executor.ts";
+import type { CostEstimate } from "../domain/run-record.ts";
 
-/** What the service tells a training process. */
-export type ParentMessage = { readonly type: "start"; readonly job: AttemptInput } | { readonly type: "cancel" };
+/** What the service tells a training process. One that is to stop finishes its step, and writes a checkpoint where `save` says so. */
+export type ParentMessage = { readonly type: "start"; readonly job: AttemptInput } | { readonly type: "stop"; readonly save: boolean };
 
-/** What a training process says. */
-export type WorkerMessage = { readonly type: "progress"; readonly progress: ProgressRecord } | ({ readonly type: "done" } & AttemptResult) | { readonly type: "failed"; readonly reason: string; readonly message: string };
+/** What a training process says. The last word is one of "done", "failed", "stopped" and "probed". */
+export type WorkerMessage =
+  | { readonly type: "news"; readonly news: AttemptNews }
+  | ({ readonly type: "done" } & AttemptResult)
+  | { readonly type: "failed"; readonly reason: string; readonly message: string }
+  | { readonly type: "stopped" }
+  | { readonly type: "probed"; readonly estimate: CostEstimate };
+
+/** Exit code of a process that stopped with its work saved: it is to be started again, it has not failed. Source: EX_TEMPFAIL of sysexits.h. */
+export const EXIT_REQUEUE = 75;
+
+/** What an inspecting process answers to its InspectionRequest. */
+export type InspectorAnswer =
+  | { readonly ok: true; readonly inspection: Inspection }
+  | { readonly ok: false; readonly reason: Reason; readonly message: string; readonly metadata: Readonly<Record<string, string>> };

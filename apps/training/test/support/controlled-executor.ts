@@ -1,13 +1,14 @@
 import { createHash } from "node:crypto";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import type { AttemptInput, AttemptOutcome, JobExecutor } from "../../src/domain/job-executor.ts";
+import type { AttemptInput, AttemptNews, AttemptOutcome, JobExecutor } from "../../src/domain/job-executor.ts";
 import type { EvaluationRecord, ProgressRecord } from "../../src/domain/records.ts";
 
 /** One attempt that waits for the test to say how it goes. */
 export interface ControlledAttempt {
   readonly input: AttemptInput;
   readonly signal: AbortSignal;
+  readonly say: (news: AttemptNews) => void;
   readonly progress: (step: number) => void;
   readonly end: (outcome: AttemptOutcome) => void;
   /** Ends well, with a file of these bytes. */
@@ -25,19 +26,20 @@ export function controlledExecutor(): { readonly execute: JobExecutor; readonly 
       const attempt = arrived.shift();
       return attempt === undefined ? new Promise((resolve) => waiting.push(resolve)) : Promise.resolve(attempt);
     },
-    execute: (input, { signal, onProgress }) => {
+    execute: (input, { signal, onNews }) => {
       started += 1;
       const { promise, resolve } = Promise.withResolvers<AttemptOutcome>();
       signal.addEventListener("abort", () => resolve({ kind: "stopped" }), { once: true });
       const attempt: ControlledAttempt = {
         input,
         signal,
-        progress: (step) => onProgress(progressAt(step)),
+        say: onNews,
+        progress: (step) => onNews({ kind: "progress", progress: progressAt(step) }),
         end: resolve,
         succeed: (bytes = "model") => {
-          const modelPath = join(input.outputDir, "model.onnx");
-          writeFileSync(modelPath, bytes);
-          resolve({ kind: "done", result: { modelPath, modelSha256: createHash("sha256").update(bytes).digest("hex"), evaluation: EVALUATION, servingConfigJson: `{"max_batch_size":8}` } });
+          const file = join(input.outputDir, "model.onnx");
+          writeFileSync(file, bytes);
+          resolve({ kind: "done", result: { files: [{ path: "model.onnx", file, sha256: createHash("sha256").update(bytes).digest("hex") }], evaluation: EVALUATION, servingConfigJson: `{"max_batch_size":8}` } });
         },
       };
       const taker = waiting.shift();

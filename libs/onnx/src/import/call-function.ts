@@ -16,17 +16,14 @@ export function callFunction(
 ): (Value | undefined)[] {
   const defaults = Object.fromEntries(attributeProto.map((attribute) => [attribute.name, attributeOfProto(attribute, `function "${name}"`)]));
   const opset = Number(opsetImport.find(({ domain }) => domain === "" || domain === "ai.onnx")?.version ?? scope.opset);
-  // A body sees nothing but its own: names outside may be the same.
-  const { outer: _, ...rest } = innerScope(scope, { opset, attributes: { ...defaults, ...call.attributes } });
-  const body: ImportScope = { ...rest, values: new Map() };
   if (call.inputs.length > input.length) throw new GraphError(`function "${name}" takes ${input.length} values and is given ${call.inputs.length}`);
-  const leftOut = new Set<string>();
+  const leftOut = new Set(input.filter((_, index) => call.inputs[index] === undefined));
+  // A body sees nothing but its own: names outside may be the same.
+  const { outer: _, ...body } = innerScope(scope, { opset, attributes: { ...defaults, ...call.attributes }, leftOut });
   input.forEach((parameter, index) => {
     const value = call.inputs[index];
-    if (value === undefined) leftOut.add(parameter);
-    else body.values.set(parameter, value);
+    if (value !== undefined) body.values.set(parameter, value);
   });
-  // An operand that the call leaves out is left out wherever the body hands it on.
-  importNodes(node.map((each) => (each.input.some((value) => leftOut.has(value)) ? { ...each, input: each.input.map((value) => (leftOut.has(value) ? "" : value)) } : each)), body);
+  importNodes(node, body);
   return output.map((result) => known(body, result, "output"));
 }

@@ -8,6 +8,7 @@ import { attributeOfProto } from "./attribute-of-proto.ts";
 import { callFunction } from "./call-function.ts";
 import { CONTROL_FLOW } from "./control-flow.ts";
 import { NODES_MAX, knownOrNone, type ImportScope, type ImportedNode } from "./import-scope.ts";
+import { isSequenceNode, sequenceOutputs } from "./sequences.ts";
 import { denseTensor } from "./sparse-weights.ts";
 import { constantTensor, upgradeNode } from "./upgrade.ts";
 
@@ -41,15 +42,20 @@ function importNode(proto: NodeProto, scope: ImportScope): readonly (Value | und
 
 function placeNode(proto: NodeProto, scope: ImportScope, where: string): readonly (Value | undefined)[] {
   const { graph } = scope;
-  const inputs = proto.input.map((name) => knownOrNone(scope, name));
   const domain = proto.domain === "ai.onnx" ? "" : proto.domain;
+  if (domain === "" && isSequenceNode(proto, scope)) return sequenceOutputs(proto, attributesOf(proto, scope, where), scope) ?? [];
+  const inputs = proto.input.map((name) => knownOrNone(scope, name));
   const flow = domain === "" ? CONTROL_FLOW[proto.opType] : undefined;
   if (flow !== undefined) return flow(proto, inputs, scope, importBody);
 
   const attributes = attributesOf(proto, scope, where);
   const called = scope.functions.get(`${operatorKey({ opType: proto.opType, domain })}:${proto.overload}`);
   if (called !== undefined) return callFunction(called, { inputs, attributes }, scope, importNodes);
-  if (domain === "" && proto.opType === "Constant") return [graph.anotherWeight(proto.output[0] ?? "constant", constantTensor({ opType: "Constant", attributes }))];
+  if (domain === "" && proto.opType === "Constant") {
+    const name = proto.output[0] ?? "constant";
+    const tensor = constantTensor({ opType: "Constant", attributes });
+    return [scope.weights?.(name, tensor) ?? graph.anotherWeight(name, tensor)];
+  }
 
   const drafted = { opType: proto.opType, domain, inputs, attributes, outputCount: proto.output.length };
   const node: ImportedNode = { ...upgradeNode(drafted, scope.opset, graph), name: proto.name, outputNames: proto.output };

@@ -1,8 +1,8 @@
+import type { Tensor } from "@servable/tensor";
 import { GraphError } from "../graph-error.ts";
-import type { Graph, Value } from "../graph.ts";
+import type { Attribute, Graph, Value } from "../graph.ts";
 import type { FunctionProto } from "../gen/onnx/onnx_pb.js";
 import type { NodeDraft } from "../infer/infer-types.ts";
-import type { Attribute } from "../graph.ts";
 
 /** A node of the file on its way into the graph: its operands are values already, its form is our opset's. */
 export interface ImportedNode extends NodeDraft {
@@ -19,6 +19,8 @@ export type Rewrite = (node: ImportedNode, graph: Graph) => readonly (Value | un
 export interface ImportScope {
   readonly graph: Graph;
   readonly values: Map<string, Value>;
+  /** Lists of values by name, see sequences.ts. */
+  readonly sequences: Map<string, readonly Value[]>;
   /** What a body sees besides its own. */
   readonly outer?: ImportScope;
   /** Opset of the default domain; a function has its own. */
@@ -27,6 +29,10 @@ export interface ImportScope {
   /** Attributes that the call of a function gave, for those in its body that refer to them. */
   readonly attributes: Readonly<Record<string, Attribute>>;
   readonly rewrite: Rewrite | undefined;
+  /** Values that stand for constants of the model; bodies and functions keep theirs. */
+  readonly weights?: ((name: string, tensor: Tensor) => Value | undefined) | undefined;
+  /** Parameters of a function that its call leaves out: left out wherever the body hands them on. */
+  readonly leftOut?: ReadonlySet<string>;
   /** What nodes see instead of a value. */
   readonly see: (name: string, value: Value) => Value;
   /** How deep functions and bodies are nested. */
@@ -40,7 +46,7 @@ const DEPTH_MAX = 64;
 /** A scope inside another one. @throws GraphError when functions or bodies nest too deep */
 export function innerScope(outer: ImportScope, change: Partial<ImportScope> = {}): ImportScope {
   if (outer.depth >= DEPTH_MAX) throw new GraphError(`functions and bodies nest deeper than ${DEPTH_MAX}`);
-  return { ...outer, values: new Map(), see: (_, value) => value, depth: outer.depth + 1, ...change };
+  return { ...outer, values: new Map(), sequences: new Map(), see: (_, value) => value, weights: undefined, depth: outer.depth + 1, ...change };
 }
 
 /** The value of that name here or further out. @throws GraphError when there is none */
@@ -54,5 +60,5 @@ export function known(scope: ImportScope, name: string, what = "value"): Value {
 
 /** The same, undefined for the empty name of an operand that is left out. */
 export function knownOrNone(scope: ImportScope, name: string): Value | undefined {
-  return name === "" ? undefined : known(scope, name);
+  return name === "" || scope.leftOut?.has(name) === true ? undefined : known(scope, name);
 }

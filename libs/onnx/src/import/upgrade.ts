@@ -4,6 +4,7 @@
 
 import { tensorOf } from "@servable/tensor";
 import { floatAttribute, floatsAttribute, intAttribute, intsAttribute, textAttribute } from "../attributes.ts";
+import { ELEMENT_TYPES } from "../element-type.ts";
 import { GraphError } from "../graph-error.ts";
 import type { Graph, Value } from "../graph.ts";
 import type { NodeDraft } from "../infer/infer-types.ts";
@@ -31,6 +32,8 @@ const UPGRADES: Readonly<Record<string, readonly { readonly since: number; reado
   TopK: [{ since: 10, upgrade: (node, graph) => moved(node, ["k"], [graph.constant("INT64", [1], [BigInt(intAttribute(node, "k", 1))])]) }],
   Upsample: [{ since: 99, upgrade: toResize }],
   Resize: [{ since: 11, upgrade: toResize }],
+  // The datatype is known here, and Cast has a gradient.
+  CastLike: [{ since: 99, upgrade: (node) => ({ ...node, opType: "Cast", inputs: node.inputs.slice(0, 1), attributes: { to: ELEMENT_TYPES[node.inputs[1]?.datatype ?? "FP32"] } }) }],
   Scatter: [{ since: 99, upgrade: (node) => ({ ...node, opType: "ScatterElements" }) }],
   GroupNormalization: [{ since: 21, upgrade: refuse }],
 };

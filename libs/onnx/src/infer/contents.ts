@@ -94,6 +94,19 @@ function contentsOf(node: GraphNode, of: Known): readonly Dimension[] | undefine
       return arithmetic(first, of(second), (a, b) => a * b);
     case "Div":
       return arithmetic(first, of(second), (a, b) => Math.trunc(a / b));
+    // The sign is the divisor's, except for fmod.
+    case "Mod":
+      return arithmetic(first, of(second), (a, b) => (intAttribute(node, "fmod", 0) === 1 ? a % b : ((a % b) + b) % b));
+    case "Max":
+      return arithmetic(first, of(second), Math.max);
+    case "Min":
+      return arithmetic(first, of(second), Math.min);
+    case "Neg":
+      return arithmetic([0], first, (a, b) => a - b);
+    case "Size":
+      return x?.shape.every((size) => typeof size === "number") === true ? [x.shape.reduce<number>((product, size) => product * Number(size), 1)] : undefined;
+    case "Range":
+      return ranged(first, of(second), of(node.inputs[2]));
     default:
       return undefined;
   }
@@ -103,6 +116,13 @@ function arithmetic(a: readonly Dimension[] | undefined, b: readonly Dimension[]
   if (a === undefined || b === undefined || (a.length !== b.length && a.length !== 1 && b.length !== 1)) return undefined;
   const results = Array.from({ length: Math.max(a.length, b.length) }, (_, index) => [a[a.length === 1 ? 0 : index], b[b.length === 1 ? 0 : index]] as const);
   return results.every(([left, right]) => typeof left === "number" && typeof right === "number") ? results.map(([left, right]) => apply(left as number, right as number)) : undefined;
+}
+
+function ranged(...bounds: readonly (readonly Dimension[] | undefined)[]): readonly number[] | undefined {
+  const [start, limit, delta] = bounds.map((bound) => bound?.[0]);
+  if (typeof start !== "number" || typeof limit !== "number" || typeof delta !== "number" || delta === 0) return undefined;
+  const count = Math.max(0, Math.ceil((limit - start) / delta));
+  return count > ELEMENTS_FOLLOWED_MAX ? undefined : Array.from({ length: count }, (_, index) => start + index * delta);
 }
 
 /** A slice along one axis of a tensor whose sizes are known. */

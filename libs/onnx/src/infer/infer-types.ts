@@ -25,7 +25,7 @@ export function operatorKey({ opType, domain }: Pick<NodeDraft, "opType" | "doma
  */
 export function inferTypes(graph: Graph, node: NodeDraft): OutputSpec[] {
   const rule = TYPES[operatorKey(node)];
-  if (rule === undefined) throw new GraphError(`the operator is not known here; known are ${knownOperators().length}: ${knownOperators().join(", ")}`);
+  if (rule === undefined) throw new GraphError(`the operator is not known here; ${knownOperators().length} are, see libs/onnx/README.md; ${alike(operatorKey(node))}`);
   const contents = contentsIn(graph);
   const floats = (value: Value | undefined): readonly number[] | undefined => {
     const tensor = value && graph.initializers.get(value.name)?.tensor;
@@ -36,6 +36,11 @@ export function inferTypes(graph: Graph, node: NodeDraft): OutputSpec[] {
 
 /** Operands that steer shapes have a number for each axis. */
 const ELEMENTS_MAX = 64;
+
+function alike(operator: string): string {
+  const names = knownOperators().filter((known) => known.slice(0, 1) === operator.slice(0, 1) && known.includes("::") === operator.includes("::"));
+  return names.length === 0 ? "none has the same first letter" : `with the same first letter: ${names.join(", ")}`;
+}
 
 /** The operators whose types can be inferred, in alphabetical order. */
 export function knownOperators(): string[] {

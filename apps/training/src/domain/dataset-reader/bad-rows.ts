@@ -1,5 +1,11 @@
 import { StatusError } from "@servable/errors";
-import type { SkippedRow } from "../records.ts";
+
+/** A row that was left out. */
+export interface SkippedRow {
+  /** "line 17", "row 17", or a path. */
+  readonly place: string;
+  readonly reason: string;
+}
 
 /** How many bad rows a refusal names. */
 const NAMED_MAX = 20;

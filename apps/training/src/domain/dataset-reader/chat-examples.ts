@@ -1,5 +1,4 @@
-import type { SkippedRow } from "../records.ts";
-import { BadRows } from "./bad-rows.ts";
+import { BadRows, type SkippedRow } from "./bad-rows.ts";
 import type { ChatExample, ChatExamples } from "./dataset-table.ts";
 import { parseObject } from "./jsonl-source.ts";
 import { malformedAt, shown, tooLarge } from "./malformed.ts";

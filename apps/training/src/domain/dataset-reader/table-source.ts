@@ -2,15 +2,14 @@ import type { DatasetFormat } from "../records.ts";
 import { csvSource } from "./csv-source.ts";
 import { jsonlSource } from "./jsonl-source.ts";
 import { malformed } from "./malformed.ts";
-import { parquetSource } from "./parquet-source.ts";
 import type { RowSource, TableLimits } from "./row-source.ts";
 
 /** Formats that hold a table. */
-export type TableFormat = Extract<DatasetFormat, "csv" | "jsonl" | "parquet">;
+export type TableFormat = Extract<DatasetFormat, "csv" | "jsonl">;
 
 /** Whether a format holds a table. */
 export function isTableFormat(format: DatasetFormat): format is TableFormat {
-  return format === "csv" || format === "jsonl" || format === "parquet";
+  return format === "csv" || format === "jsonl";
 }
 
 /** The rows of a table in any format. */
@@ -24,8 +23,6 @@ export function tableSource(
       return csvSource({ path, missingValues, header, limits });
     case "jsonl":
       return jsonlSource({ path, missingValues, limits });
-    case "parquet":
-      return parquetSource({ path, missingValues, limits });
     default: {
       const never: never = format;
       throw new TypeError(`unknown format ${String(never)}`);

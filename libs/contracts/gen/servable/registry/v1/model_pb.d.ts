@@ -5,6 +5,7 @@
 import type { GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
+import type { PromotionGate } from "./promotion_gate_pb.js";
 
 /**
  * Describes the file servable/registry/v1/model.proto.
@@ -72,6 +73,13 @@ export declare type Model = Message<"servable.registry.v1.Model"> & {
    * @generated from field: string etag = 8;
    */
   etag: string;
+
+  /**
+   * What versions must have reached to be promoted; at most 16.
+   *
+   * @generated from field: repeated servable.registry.v1.PromotionGate promotion_gates = 9;
+   */
+  promotionGates: PromotionGate[];
 };
 
 /**

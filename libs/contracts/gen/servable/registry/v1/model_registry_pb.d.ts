@@ -510,6 +510,13 @@ export declare type SetModelAliasRequest = Message<"servable.registry.v1.SetMode
    * @generated from field: bool compare_etag = 2;
    */
   compareEtag: boolean;
+
+  /**
+   * Moves the alias although a promotion gate refuses the version; the event says so.
+   *
+   * @generated from field: bool force = 3;
+   */
+  force: boolean;
 };
 
 /**
@@ -694,7 +701,7 @@ export declare const ModelRegistryService: GenService<{
     output: typeof ListModelsResponseSchema;
   },
   /**
-   * Changes display name, description or labels. NOT_FOUND; ABORTED when `etag` is not the stored one: read again.
+   * Changes display name, description, labels or promotion gates. NOT_FOUND; ABORTED when `etag` is not the stored one: read again.
    *
    * @generated from rpc servable.registry.v1.ModelRegistryService.UpdateModel
    */
@@ -789,7 +796,8 @@ export declare const ModelRegistryService: GenService<{
     output: typeof DownloadArtifactResponseSchema;
   },
   /**
-   * Points an alias at a version. NOT_FOUND; FAILED_PRECONDITION when the version is not READY; ABORTED when `etag` is
+   * Points an alias at a version. NOT_FOUND; FAILED_PRECONDITION when the version is not READY, or a promotion gate of the
+   * model refuses it (the message names metric, value and bound); ABORTED when `etag` is
    * not the stored one (compare-and-set): read the alias again.
    *
    * @generated from rpc servable.registry.v1.ModelRegistryService.SetModelAlias

@@ -785,8 +785,8 @@ export declare type TrainingSpec = Message<"servable.training.v1.TrainingSpec"> 
   earlyStopping?: EarlyStopping | undefined;
 
   /**
-   * Version or alias that training begins with: "projects/{project}/models/{model}/versions/{number}" or
-   * ".../models/{model}/aliases/{alias}"; only families that are made from one.
+   * The version that training begins with, "projects/{project}/models/{model}/versions/{number or alias}"; an alias is
+   * followed when the job is created. Only families that are made from one.
    *
    * @generated from field: string base_model = 26;
    */
