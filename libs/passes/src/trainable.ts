@@ -46,7 +46,8 @@ export function planTraining(model: ModelProto, options: TrainableOptions = {}):
 /**
  * Takes an imported model into a scope: chosen weights become its parameters under the names that they have in the file, all
  * others stay constants. Batch normalisations whose scale is trained use the batch's statistics while they train and keep
- * running ones as buffers; dropouts drop; recurrent operators are written out in time.
+ * running ones as buffers; dropouts drop; recurrent operators are written out in time, in mode `train` only: there alone they
+ * need gradients.
  *
  * @throws GraphError for patterns that fit no weight, and as importGraph does
  * @example const { outputs } = trainable(nn, readModel(bytes), { freeze: ["encoder.*"] });
@@ -77,7 +78,7 @@ export function trainable(nn: Scope, source: ModelProto | TrainingPlan, options:
       if (weights.has(name)) tracker.note(name, value);
       return value;
     },
-    rewrite: (node, graph) => tracker.follow(node, graph) ?? trainingForm(nn, node, tracker, statistics, dropout) ?? adapted(graph, node, tracker, factors, lora === undefined ? 1 : (lora.alpha ?? 2 * lora.rank) / lora.rank, drop) ?? unrolled(graph, node),
+    rewrite: (node, graph) => tracker.follow(node, graph) ?? trainingForm(nn, node, tracker, statistics, dropout) ?? adapted(graph, node, tracker, factors, lora === undefined ? 1 : (lora.alpha ?? 2 * lora.rank) / lora.rank, drop) ?? (nn.mode === "train" ? unrolled(graph, node) : undefined),
   });
 }
 

@@ -56,9 +56,8 @@ async function train(file: string, golden: Golden, mode: Mode): Promise<{ run: R
 describe("models exported by PyTorch", () => {
   for (const [name, golden] of Object.entries(GOLDEN)) {
     for (const exporter of ["legacy", "dynamo"]) {
-      for (const mode of ["eval", "train"] as const) {
-        if (mode === "train" && name !== "cnn") continue;
-        it(`have PyTorch's gradients: ${name} by the ${exporter} exporter, in mode ${mode}`, { skip: mode === "train" && "no gradient of batch normalisation in training mode yet" }, async () => {
+      for (const mode of name === "cnn" ? (["eval", "train"] as const) : (["train"] as const)) {
+        it(`have PyTorch's gradients: ${name} by the ${exporter} exporter, in mode ${mode}`, { skip: name === "cnn" && mode === "train" && "no gradient of batch normalisation in training mode yet" }, async () => {
           const want = golden[mode];
 
           const { run, parameterCount } = await train(`${name}-${exporter}.onnx`, golden, mode);
@@ -68,7 +67,7 @@ describe("models exported by PyTorch", () => {
           const common = Object.keys(run.gradients).filter((parameter) => want.gradients[parameter] !== undefined);
           assert.ok(common.length >= parameterCount / 3, `only ${common.join()} of ${Object.keys(run.gradients).join()} have PyTorch's names`);
           for (const parameter of common) near(run.gradients[parameter] ?? [], want.gradients[parameter] ?? [], `gradient of ${parameter}`);
-          if (mode === "train") assert.equal(Object.keys(run.buffers).length, 4);
+          if (mode === "train") assert.equal(Object.keys(run.buffers).length, Object.keys(want.buffers).length);
           for (const [buffer, values] of Object.entries(run.buffers)) near(values, want.buffers[buffer] ?? [], buffer);
         });
       }
