@@ -11,6 +11,7 @@ import { chargeShare } from "./domain/charge-share.ts";
 import { jobEstimator } from "./domain/job-estimator.ts";
 import type { JobExecutor } from "./domain/job-executor.ts";
 import type { ServiceLimits } from "./domain/job-limits.ts";
+import { writeJobDocuments } from "./domain/job-documents.ts";
 import { JobLog } from "./domain/job-log.ts";
 import { JobQueue } from "./domain/job-queue.ts";
 import { JobRegistry } from "./domain/job-registry.ts";
@@ -55,6 +56,7 @@ export async function startServer(config: TrainingConfig, overrides: TrainingOve
   const runner = new JobRunner({
     log, datasets, vault, baseModels, execute, limits, traced, observer, workDir, attemptsMax, checkpointIntervalMs, publishRetryMs, now,
     publish: registryPublisher(registry),
+    documents: (job, { evaluation, runRecord }, folder) => writeJobDocuments({ job, evaluation, runRecord, events: store.events, folder }),
     jobOf: (name) => store.jobs.get(name),
     charge: (project, runMs) => chargeShare(store, project, runMs, now()),
   });

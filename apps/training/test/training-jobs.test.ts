@@ -48,6 +48,7 @@ describe("training jobs", () => {
     assert.equal(version?.lineage?.dataset, DATASET);
     assert.equal(version?.lineage?.datasetDigest, job.datasetDigest);
     assert.deepEqual({ ...version?.metrics }, { accuracy: 0.9, baseline_accuracy: 0.6, loss: 0.25, auc: 0.95 });
+    assert.deepEqual(version?.paths, ["model.onnx", "report.html", "MODEL_CARD.md"]);
     assert.equal(version?.servingConfigJson, `{"max_batch_size":8}`);
     assert.deepEqual(readdirSync(harness.config.workDir), []);
   });

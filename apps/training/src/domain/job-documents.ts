@@ -5,6 +5,7 @@ import { createHash } from "node:crypto";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { renderModelCard, renderReport, type LearningPoint, type ReportInput } from "@servable/evaluation";
+import type { ResultFile } from "./job-executor.ts";
 import type { EvaluationRecord, JobEventRecord, JobRecord } from "./records.ts";
 
 /** Path of the evaluation's page inside a version. */
@@ -13,16 +14,6 @@ export const REPORT_FILE = "report.html";
 export const MODEL_CARD_FILE = "MODEL_CARD.md";
 /** Pieces in which a job's log is read. */
 const EVENTS_BATCH = 1_000;
-
-/** A document that was written. */
-export interface DocumentFile {
-  /** Name inside the model version. */
-  readonly path: string;
-  /** Where it lies. */
-  readonly file: string;
-  /** 64 hexadecimal digits. */
-  readonly sha256: string;
-}
 
 /** What the documents are made from. */
 export interface JobDocumentsInput {
@@ -37,7 +28,7 @@ export interface JobDocumentsInput {
 }
 
 /** Writes page and card of a job's result. */
-export async function writeJobDocuments({ job, evaluation, runRecord, events, folder }: JobDocumentsInput): Promise<DocumentFile[]> {
+export async function writeJobDocuments({ job, evaluation, runRecord, events, folder }: JobDocumentsInput): Promise<ResultFile[]> {
   const input = reportInput(job, evaluation, runRecord, await historyOf(events, job.name));
   return Promise.all(
     [[REPORT_FILE, renderReport(input)] as const, [MODEL_CARD_FILE, renderModelCard(input)] as const].map(async ([path, text]) => {

@@ -5,7 +5,7 @@ import { StatusError } from "@servable/errors";
 import type { BaseModels } from "./base-model.ts";
 import type { CheckpointVault } from "./checkpoint-vault.ts";
 import type { DatasetCatalog } from "./dataset-catalog.ts";
-import type { AttemptInput, AttemptOutcome, AttemptResult, JobExecutor, StopReason } from "./job-executor.ts";
+import type { AttemptInput, AttemptOutcome, AttemptResult, JobExecutor, ResultFile, StopReason } from "./job-executor.ts";
 import { limitsOf, type ServiceLimits } from "./job-limits.ts";
 import type { JobLog } from "./job-log.ts";
 import type { ModelPublisher } from "./model-publisher.ts";
@@ -36,6 +36,8 @@ export interface JobRunnerDeps {
   readonly baseModels: BaseModels;
   readonly execute: JobExecutor;
   readonly publish: ModelPublisher;
+  /** Writes what people read of a result into a folder. */
+  readonly documents: (job: JobRecord, result: AttemptResult, folder: string) => Promise<readonly ResultFile[]>;
   /** Reads a job, for repetitions. */
   readonly jobOf: (name: string) => Promise<JobRecord | undefined>;
   /** Counts what an attempt used against its project's share. */
@@ -81,7 +83,7 @@ export class JobRunner {
       await news.written();
       // A stale attempt registers nothing.
       if (outcome.kind === "done") await log.changeAttempt(attempt, (current) => current);
-      transition = await this.#follow(job, outcome, stop.signal);
+      transition = await this.#follow(job, outcome, folder, stop.signal);
     } catch (error) {
       await news.written();
       const failure = StatusError.from(error);
@@ -121,13 +123,13 @@ export class JobRunner {
     );
   }
 
-  async #follow(job: JobRecord, outcome: AttemptOutcome, signal: AbortSignal): Promise<Transition> {
+  async #follow(job: JobRecord, outcome: AttemptOutcome, folder: string, signal: AbortSignal): Promise<Transition> {
     const { now, attemptsMax, observer } = this.#deps;
     switch (outcome.kind) {
       case "done": {
         const { evaluation, runRecord } = outcome.result;
         if (job.reproducedJob !== "") checkReproduction(await this.#deps.jobOf(job.reproducedJob), runRecord);
-        const modelVersion = job.registers ? await this.#publish(job, outcome.result, signal) : "";
+        const modelVersion = job.registers ? await this.#publish(job, await this.#documented(job, outcome.result, folder), signal) : "";
         return (current) => succeed(current, { modelVersion, evaluation, runRecord }, now());
       }
       case "failed":
@@ -153,6 +155,16 @@ export class JobRunner {
       if (why === "cancelled" || job.cancelRequested) return cancel(job, this.#deps.now());
       return why === "paused" || job.pauseRequested ? pause(job) : requeue(job, { lost: false });
     };
+  }
+
+  /** The result with its report and model card; a page that cannot be drawn must not cost a trained model. */
+  async #documented(job: JobRecord, result: AttemptResult, folder: string): Promise<AttemptResult> {
+    try {
+      return { ...result, files: [...result.files, ...(await this.#deps.documents(job, result, folder))] };
+    } catch (error) {
+      this.#deps.observer.unexpected("report_not_written", job.name, error);
+      return result;
+    }
   }
 
   /** Hours of training are worth some patience with a registry that restarts. */

@@ -16,6 +16,8 @@ export interface FakeVersion {
   state: ModelVersion_State;
   /** SHA-256 of the uploaded model. */
   sha256: string;
+  /** Paths of all files. */
+  readonly paths: string[];
 }
 
 /** A registry that keeps models in memory: the training service's neighbour, without a process and a database. */
@@ -60,6 +62,7 @@ export async function startFakeRegistry(address: string, token: string): Promise
         traceparent: String(metadata.get("traceparent")[0] ?? ""),
         state: ModelVersion_State.PENDING,
         sha256: "",
+        paths: [],
       };
       versions.push(version);
       byRequest.set(requestId, version);
@@ -67,13 +70,15 @@ export async function startFakeRegistry(address: string, token: string): Promise
     },
     async uploadArtifact(requests) {
       const hash = createHash("sha256");
-      let name = "";
+      let [name, path] = ["", ""];
       for await (const { payload } of requests) {
-        if (payload.case === "head") name = payload.value.modelVersion;
+        if (payload.case === "head") [name, path] = [payload.value.modelVersion, payload.value.path];
         if (payload.case === "chunk") hash.update(payload.value);
       }
-      find(name).sha256 = hash.digest("hex");
-      return { path: "model.onnx", sha256: find(name).sha256 };
+      const sha256 = hash.digest("hex");
+      find(name).paths.push(path);
+      if (path === "model.onnx") find(name).sha256 = sha256;
+      return { path, sha256 };
     },
     finalizeModelVersion({ name }) {
       find(name).state = registry.refuses ? ModelVersion_State.FAILED : ModelVersion_State.READY;
