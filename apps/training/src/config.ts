@@ -20,6 +20,8 @@ export interface TrainingConfig {
   readonly datasetLimits: DatasetLimits;
   /** How long reading an uploaded data set may take. */
   readonly inspectionTimeoutMs: number;
+  /** Resident memory that reading an uploaded data set may take. */
+  readonly inspectionMemoryBytesMax?: number | undefined;
   /** Jobs that run at once. */
   readonly concurrency: number;
   /** Jobs that may wait. */
@@ -77,6 +79,7 @@ export function readConfig(env: Env): TrainingConfig {
       columnsMax: read.int("SERVABLE_DATASET_COLUMNS_MAX", 1_000, { min: 1 }),
     },
     inspectionTimeoutMs: read.durationMs("SERVABLE_DATASET_INSPECTION_TIMEOUT", 300_000),
+    inspectionMemoryBytesMax: read.bytes("SERVABLE_DATASET_INSPECTION_MEMORY", 4 * 1024 ** 3),
     concurrency: read.int("SERVABLE_TRAINING_CONCURRENCY", 1, { min: 1, max: 64 }),
     queuedMax: read.int("SERVABLE_TRAINING_QUEUE_MAX", 100, { min: 1 }),
     attemptsMax: read.int("SERVABLE_TRAINING_ATTEMPTS_MAX", 3, { min: 1, max: 100 }),

@@ -6,6 +6,7 @@ import { registryPublisher } from "./clients/registry-publisher.ts";
 import type { TrainingConfig } from "./config.ts";
 import { CheckpointVault } from "./domain/checkpoint-vault.ts";
 import { DatasetCatalog } from "./domain/dataset-catalog.ts";
+import { DatasetSplits } from "./domain/dataset-splits.ts";
 import type { DatasetInspector } from "./domain/dataset-inspector.ts";
 import { chargeShare } from "./domain/charge-share.ts";
 import { jobEstimator } from "./domain/job-estimator.ts";
@@ -18,7 +19,7 @@ import { JobRegistry } from "./domain/job-registry.ts";
 import { JobRunner } from "./domain/job-runner.ts";
 import { jobObserver, recordCall, traced } from "./events.ts";
 import { childProcessExecutor } from "./executor/child-process-executor.ts";
-import { childProcessInspector } from "./executor/child-process-inspector.ts";
+import { childProcessInspector, childProcessSplitter } from "./executor/child-process-inspector.ts";
 import { trainingService } from "./rpc/training-service.ts";
 import { TRAINING_MIGRATIONS, type TrainingSchema } from "./store/schema.ts";
 import { createTrainingStore } from "./store/sql-training-store.ts";
@@ -47,14 +48,17 @@ export async function startServer(config: TrainingConfig, overrides: TrainingOve
   const registry = stack.adopt(createChannel(config.registryAddress, { token: config.internalToken }), (channel) => channel.close());
   const store = createTrainingStore(database.sql);
   const log = new JobLog({ store, changes: new ChangeSignal(), now });
-  const datasets = new DatasetCatalog({ store, blobs: await openFileBlobStore(config.blobDir), inspect: overrides.inspect ?? childProcessInspector({ timeoutMs: config.inspectionTimeoutMs }), limits: config.datasetLimits, now });
+  const blobs = await openFileBlobStore(config.blobDir);
+  const reading = { timeoutMs: config.inspectionTimeoutMs, memoryBytesMax: config.inspectionMemoryBytesMax };
+  const datasets = new DatasetCatalog({ store, blobs, inspect: overrides.inspect ?? childProcessInspector(reading), limits: config.datasetLimits, now });
+  const splits = new DatasetSplits({ datasets, blobs, divide: childProcessSplitter(reading), now });
   const { cancelGraceMs, saveGraceMs, silenceMaxMs, workerEnv: env } = config;
   const execute = overrides.execute ?? childProcessExecutor({ cancelGraceMs, saveGraceMs, silenceMaxMs, env });
   const vault = new CheckpointVault({ store, log, blobs: await openFileBlobStore(config.checkpointDir), retentionMs: config.checkpointRetentionMs, now });
   const baseModels = registryBaseModels(registry);
   const limits: ServiceLimits = { memoryBytesMax: config.memoryBytesMax, runMsMax: config.runMsMax, price };
   const runner = new JobRunner({
-    log, datasets, vault, baseModels, execute, limits, traced, observer, workDir, attemptsMax, checkpointIntervalMs, publishRetryMs, now,
+    log, datasets, splits, vault, baseModels, execute, limits, traced, observer, workDir, attemptsMax, checkpointIntervalMs, publishRetryMs, now,
     publish: registryPublisher(registry),
     documents: (job, { evaluation, runRecord }, folder) => writeJobDocuments({ job, evaluation, runRecord, events: store.events, folder }),
     jobOf: (name) => store.jobs.get(name),
@@ -64,11 +68,11 @@ export async function startServer(config: TrainingConfig, overrides: TrainingOve
   const queue = stack.use(new JobQueue({ store, log, runner, observer, workDir, owner: config.owner, leaseMs, concurrency, shares, attemptsMax, sweep: () => vault.sweep(), now }));
   const bounds = { queuedMax: config.queuedMax, projectQueuedMax: config.projectQueuedMax };
   const jobs = new JobRegistry({ store, log, queue, baseModels, observer, bounds, now });
-  const estimate = jobEstimator({ store, datasets, baseModels, execute, limits, workDir, now });
+  const estimate = jobEstimator({ datasets, splits, baseModels, execute, limits, workDir, now });
   const server = stack.use(
     await startGrpcServer({
       address: config.listen,
-      services: [trainingService({ datasets, jobs, log, vault, estimate, price })],
+      services: [trainingService({ datasets, splits, jobs, log, vault, estimate, price })],
       authenticate: internalAuthenticator(config.internalToken),
       onCallEnd: recordCall,
       logger,

@@ -1,6 +1,7 @@
 export { resampled, type Samples } from "./audio/resampler.ts";
 export { openWav, type WavAudio } from "./audio/wav.ts";
 export { classOutputs } from "./classes.ts";
+export { f32Text } from "./f32-text.ts";
 export { PIXEL_MAX, imageInput } from "./image.ts";
 export { type ClassificationSection, type EmbeddingSection, type ImageSection, type Labels, type TokenizerSection } from "./manifest/model-sections.ts";
 export { type LineSection, type OrientationSection, type PageSection, type SpeechSection } from "./manifest/recognition-sections.ts";

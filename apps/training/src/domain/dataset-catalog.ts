@@ -1,43 +1,17 @@
-import { createHash } from "node:crypto";
-import { checkId, checkText, formatName, parseName } from "@servable/aip";
+import { checkId, formatName, parseName } from "@servable/aip";
 import { StatusError } from "@servable/errors";
 import type { BlobStore } from "@servable/storage";
-import type { DatasetInspector, DatasetLimits } from "./dataset-inspector.ts";
-import type { ColumnKind, DatasetFileRecord, DatasetFormat, DatasetRecord } from "./records.ts";
+import { checkReading, datasetDigest, type DatasetHead, type DatasetReading } from "./dataset-head.ts";
+import type { DatasetInspector, DatasetLimits, Inspection } from "./dataset-inspector.ts";
+import type { DatasetInput } from "./dataset-reader/dataset-table.ts";
+import { receiveFiles, type IncomingFile } from "./dataset-upload.ts";
+import type { DatasetFileRecord, DatasetFormat, DatasetRecord } from "./records.ts";
 import type { ListOptions, TrainingStore } from "./training-store.ts";
 
 const DATASET_NAME = "projects/{project}/datasets/{dataset}";
-
-/** The files that each format consists of. */
-const ROLES: Readonly<Record<DatasetFormat, readonly string[]>> = {
-  csv: ["data"],
-  idx: ["images", "labels"],
-  npy: ["images", "labels"],
-  jsonl: ["data"],
-  parquet: ["data"],
-  npz: ["data"],
-  image_zip: ["data"],
-  text: ["data"],
-  chat: ["data"],
-};
-
-/** The head of an upload. */
-export interface DatasetHead {
-  readonly parent: string;
-  readonly datasetId: string;
-  readonly format: DatasetFormat | undefined;
-  readonly description: string;
-  readonly columns: readonly { readonly name: string; readonly kind: ColumnKind }[];
-  readonly missingValues: readonly string[];
-}
-
-/** One file of an upload; its chunks must be read to the end before the next file is asked for. */
-export interface IncomingFile {
-  readonly role: string;
-  /** As the sender states it; empty = not checked. */
-  readonly sha256: string;
-  readonly chunks: AsyncIterable<Uint8Array>;
-}
+const VERSION_NAME = `${DATASET_NAME}/versions/{version}`;
+/** Versions that one data set may have. */
+const VERSIONS_MAX = 10_000;
 
 /** What the catalog stands on. */
 export interface DatasetCatalogDeps {
@@ -49,9 +23,9 @@ export interface DatasetCatalogDeps {
 }
 
 /**
- * Data sets: immutable, their files named by digest and shared between data sets of the same bytes.
+ * Data sets and their versions: immutable, their files named by digest and shared between versions of the same bytes.
  *
- * I1  A data set is visible only when all its files are stored and were read to the end without a complaint.
+ * I1  A version is visible only when all its files are stored and were read to the end without a complaint.
  * I2  A file is removed only while no upload is under way: a running upload may have found it present and rely on it.
  */
 export class DatasetCatalog {
@@ -67,33 +41,106 @@ export class DatasetCatalog {
   async upload(head: DatasetHead, incoming: AsyncIterable<IncomingFile>, signal: AbortSignal): Promise<DatasetRecord> {
     const { project } = parseName("projects/{project}", head.parent, "head.parent");
     const name = formatName(DATASET_NAME, { project, dataset: checkId("head.dataset_id", head.datasetId) });
-    const format = checkHead(head);
+    const format = checkReading("head.dataset", head.format, head);
     // The insert decides; this only spares the sender a gigabyte.
-    if ((await this.#deps.store.datasets.get(name)) !== undefined) throw alreadyExists(name);
+    if (!head.newVersion && (await this.#deps.store.datasets.get(name)) !== undefined) throw alreadyExists(name);
+    return this.keeping(async (files: DatasetFileRecord[]) => {
+      await receiveFiles(format, incoming, { blobs: this.#deps.blobs, datasetBytesMax: this.#deps.limits.datasetBytesMax }, files);
+      return this.#add({ name, project, format, files }, head, head.newVersion ? "next" : "first", signal);
+    });
+  }
 
+  /**
+   * Reads the files of the newest version in another way: a further version, except that a changed description alone is
+   * written into the version itself.
+   *
+   * @throws StatusError `DATASET_NOT_FOUND`, `FIELD_INVALID`, `DATASET_MALFORMED`
+   */
+  async update(name: string, changes: Partial<DatasetReading>, signal: AbortSignal): Promise<DatasetRecord> {
+    const current = await this.get(name);
+    const { description, columnOverrides, missingValues, header, skipBadRows, imageShape, format } = current;
+    const reading: DatasetReading = { description, columns: columnOverrides, missingValues, header, skipBadRows, imageShape: format === "image_zip" ? imageShape : [], ...changes };
+    checkReading("dataset", format, reading);
+    const { description: text, ...others } = changes;
+    if (Object.keys(others).length > 0) return this.keeping(() => this.#add(current, reading, "again", signal));
+    return this.change(current, (version) => ({ ...version, description: text ?? version.description }));
+  }
+
+  /** A data set's newest version, or the version that is named. @throws StatusError `DATASET_NOT_FOUND` */
+  async get(name: string): Promise<DatasetRecord> {
+    const { dataset, version } = parseVersion(name);
+    const found = version === undefined ? await this.#deps.store.datasets.get(dataset) : await this.#deps.store.datasets.version(dataset, version);
+    if (found === undefined) throw datasetNotFound(name);
+    return found;
+  }
+
+  /** The version that a job began with. @throws StatusError `DATASET_NOT_FOUND` */
+  async pinned(name: string, digest: string): Promise<DatasetRecord> {
+    const { dataset, version } = parseVersion(name);
+    const named = version === undefined ? undefined : await this.#deps.store.datasets.version(dataset, version);
+    const found = named?.digest === digest ? named : await this.#deps.store.datasets.pinned(dataset, digest);
+    if (found === undefined) throw datasetNotFound(`${name} of digest ${digest}`);
+    return found;
+  }
+
+  /** The newest versions of a project's data sets by name. */
+  async list(parent: string, options: ListOptions): Promise<DatasetRecord[]> {
+    const { project } = parseName("projects/{project}", parent, "parent");
+    return this.#deps.store.datasets.list(project, options);
+  }
+
+  /** The versions of a data set, newest first. @throws StatusError `DATASET_NOT_FOUND` */
+  async versions(name: string, options: ListOptions): Promise<DatasetRecord[]> {
+    await this.get(name);
+    return this.#deps.store.datasets.versions(name, options);
+  }
+
+  /** Deletes all versions. @throws StatusError `DATASET_NOT_FOUND`, `RESOURCE_IN_USE` */
+  async delete(name: string): Promise<void> {
+    parseName(DATASET_NAME, name);
+    const digests = await this.#deps.store.transact(async (store) => {
+      if ((await store.datasets.lock(name)) === undefined) throw datasetNotFound(name);
+      const user = await store.jobs.activeOn(name);
+      if (user !== undefined) throw new StatusError("RESOURCE_IN_USE", `${name} is used by ${user.name}: wait for its end or cancel it first`, { metadata: { user: user.name } });
+      const blobs = await store.datasets.blobsOf(name);
+      await store.datasets.delete(name);
+      return blobs;
+    });
+    for (const sha256 of digests) this.#unused.add(sha256);
+    await this.#collect();
+  }
+
+  /** A version's files and how they are read, for those who read them in another process. */
+  inputOf({ format, files, columns, missingValues, header, skipBadRows, imageShape }: DatasetRecord): DatasetInput {
+    return {
+      format,
+      files: files.map(({ role, sha256 }) => ({ role, path: this.#deps.blobs.path(sha256) })),
+      columns: columns.map(({ name, kind }) => ({ name, kind })),
+      missingValues,
+      header,
+      skipBadRows,
+      imageShape,
+    };
+  }
+
+  /** Changes what is kept of a version beside its data. */
+  async change(dataset: DatasetRecord, change: (version: DatasetRecord) => DatasetRecord): Promise<DatasetRecord> {
+    return this.#deps.store.transact(async (store) => {
+      await store.datasets.lock(dataset.name);
+      const current = await store.datasets.version(dataset.name, dataset.version);
+      if (current === undefined) throw datasetNotFound(dataset.name);
+      const changed = change(current);
+      await store.datasets.updateVersion(changed);
+      return changed;
+    });
+  }
+
+  /** Runs work that stores files: none is removed meanwhile (I2), and those of work that fails are removed afterwards. */
+  async keeping<T>(work: (files: DatasetFileRecord[]) => Promise<T>): Promise<T> {
     this.#uploadCount += 1;
     const files: DatasetFileRecord[] = [];
     try {
-      await this.#receive(format, incoming, files);
-      const inspection = await this.#deps.inspect(
-        { format, files: files.map(({ role, sha256 }) => ({ role, path: this.#deps.blobs.path(sha256) })), columns: head.columns, missingValues: head.missingValues, limits: this.#deps.limits },
-        signal,
-      );
-      signal.throwIfAborted();
-      const dataset: DatasetRecord = {
-        name,
-        project,
-        format,
-        description: head.description,
-        missingValues: [...head.missingValues],
-        ...inspection,
-        digest: digestOf(files),
-        sizeBytes: files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),
-        files,
-        createTimeMs: this.#deps.now(),
-      };
-      await this.#deps.store.transact((store) => store.datasets.insert(dataset));
-      return dataset;
+      return await work(files);
     } catch (error) {
       for (const { sha256 } of files) this.#unused.add(sha256);
       throw error;
@@ -103,62 +150,41 @@ export class DatasetCatalog {
     }
   }
 
-  /** @throws StatusError `DATASET_NOT_FOUND` */
-  async get(name: string): Promise<DatasetRecord> {
-    parseName(DATASET_NAME, name);
-    const dataset = await this.#deps.store.datasets.get(name);
-    if (dataset === undefined) throw datasetNotFound(name);
-    return dataset;
-  }
-
-  /** The data sets of a project by name. */
-  async list(parent: string, options: ListOptions): Promise<DatasetRecord[]> {
-    const { project } = parseName("projects/{project}", parent, "parent");
-    return this.#deps.store.datasets.list(project, options);
-  }
-
-  /** @throws StatusError `DATASET_NOT_FOUND`, `RESOURCE_IN_USE` */
-  async delete(name: string): Promise<void> {
-    parseName(DATASET_NAME, name);
-    const { files } = await this.#deps.store.transact(async (store) => {
-      const dataset = await store.datasets.lock(name);
-      if (dataset === undefined) throw datasetNotFound(name);
-      const user = await store.jobs.activeOn(name);
-      if (user !== undefined) throw new StatusError("RESOURCE_IN_USE", `${name} is used by ${user.name}: wait for its end or cancel it first`, { metadata: { user: user.name } });
-      await store.datasets.delete(name);
+  /** Inspects stored files and keeps them as a version; leans on I1. */
+  async #add(source: { readonly name: string; readonly project: string; readonly format: DatasetFormat; readonly files: readonly DatasetFileRecord[] }, reading: DatasetReading, as: "first" | "next" | "again", signal: AbortSignal): Promise<DatasetRecord> {
+    const { name, project, format, files } = source;
+    const digest = datasetDigest(files, reading);
+    const inspection: Inspection = await this.#deps.inspect(
+      { ...reading, format, files: files.map(({ role, sha256 }) => ({ role, path: this.#deps.blobs.path(sha256) })), limits: this.#deps.limits },
+      signal,
+    );
+    signal.throwIfAborted();
+    return this.#deps.store.transact(async (store) => {
+      const last = as === "first" ? undefined : await store.datasets.lock(name);
+      if (last === undefined && as === "again") throw datasetNotFound(name);
+      // The same bytes read in the same way are the same version, so that a call may be repeated.
+      if (last?.digest === digest) return last;
+      if ((last?.version ?? 0) >= VERSIONS_MAX) throw new StatusError("DATASET_TOO_LARGE", `${name} has ${VERSIONS_MAX} versions: upload under another id`);
+      const dataset: DatasetRecord = {
+        name,
+        project,
+        format,
+        description: reading.description,
+        missingValues: [...reading.missingValues],
+        header: [...reading.header],
+        columnOverrides: [...reading.columns],
+        skipBadRows: reading.skipBadRows,
+        ...inspection,
+        digest,
+        sizeBytes: files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),
+        files,
+        version: (last?.version ?? 0) + 1,
+        splits: [],
+        createTimeMs: this.#deps.now(),
+      };
+      await (last === undefined ? store.datasets.insert(dataset) : store.datasets.addVersion(dataset));
       return dataset;
     });
-    for (const { sha256 } of files) this.#unused.add(sha256);
-    await this.#collect();
-  }
-
-  /** Paths of a data set's files, for the trainer. */
-  filesOf(dataset: DatasetRecord): { role: string; path: string }[] {
-    return dataset.files.map(({ role, sha256 }) => ({ role, path: this.#deps.blobs.path(sha256) }));
-  }
-
-  async #receive(format: DatasetFormat, incoming: AsyncIterable<IncomingFile>, files: DatasetFileRecord[]): Promise<void> {
-    const roles = ROLES[format];
-    const { datasetBytesMax } = this.#deps.limits;
-    let bytes = 0;
-    const counted = async function* (chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-      for await (const chunk of chunks) {
-        bytes += chunk.length;
-        if (bytes > datasetBytesMax) {
-          throw new StatusError("DATASET_TOO_LARGE", `the files are larger than ${datasetBytesMax} bytes: upload less, or raise SERVABLE_DATASET_BYTES_MAX`, { metadata: { limit: "SERVABLE_DATASET_BYTES_MAX" } });
-        }
-        yield chunk;
-      }
-    };
-    for await (const { role, sha256, chunks } of incoming) {
-      if (!roles.includes(role)) throw invalid("file.role", `"${role}" is no file of this format: it has ${quoted(roles)}`);
-      if (files.some((file) => file.role === role)) throw invalid("file.role", `"${role}" was sent twice`);
-      if (sha256 !== "" && !/^[0-9a-fA-F]{64}$/.test(sha256)) throw invalid("file.sha256", "must be 64 hexadecimal digits");
-      const stored = await this.#deps.blobs.put(counted(chunks), { sha256: sha256 === "" ? undefined : sha256 });
-      files.push({ role, ...stored });
-    }
-    const missing = roles.filter((role) => !files.some((file) => file.role === role));
-    if (missing.length > 0) throw new StatusError("FIELD_REQUIRED", `file: ${quoted(missing)} did not come; this format consists of ${quoted(roles)}`, { metadata: { field: "file" } });
   }
 
   /** Removes what nobody uses any more; leans on I2. */
@@ -179,29 +205,23 @@ export function datasetNotFound(name: string): StatusError {
   return new StatusError("DATASET_NOT_FOUND", `there is no data set ${name}: list them with \`servable datasets list\``, { metadata: { dataset: name } });
 }
 
-function checkHead(head: DatasetHead): DatasetFormat {
-  if (head.format === undefined) throw new StatusError("FIELD_REQUIRED", "head.dataset.format is required: FORMAT_CSV, FORMAT_IDX or FORMAT_NPY", { metadata: { field: "head.dataset.format" } });
-  checkText("head.dataset.description", head.description, 10_000);
-  if (head.missingValues.length > 100) throw invalid("head.dataset.missing_values", `has ${head.missingValues.length} entries, at most 100 are allowed`);
-  for (const value of head.missingValues) checkText("head.dataset.missing_values", value, 100);
-  if (head.format !== "csv" && head.columns.length > 0) throw invalid("head.dataset.columns", "only a CSV has columns: leave it empty");
-  return head.format;
+/** Locks a data set for a transaction and gives its newest version, or the version that is named. @throws StatusError `DATASET_NOT_FOUND` */
+export async function lockVersion(store: TrainingStore, name: string): Promise<DatasetRecord> {
+  const { dataset, version } = parseVersion(name);
+  const newest = await store.datasets.lock(dataset);
+  const found = version === undefined || newest === undefined ? newest : await store.datasets.version(dataset, version);
+  if (found === undefined) throw datasetNotFound(name);
+  return found;
 }
 
-/** One digest for all files: "sha256:…" over the sorted lines "role sha256". */
-function digestOf(files: readonly DatasetFileRecord[]): string {
-  const lines = files.map(({ role, sha256 }) => `${role} ${sha256}\n`).sort();
-  return `sha256:${createHash("sha256").update(lines.join("")).digest("hex")}`;
+/** A data set's name and, where it is said, the version. @throws StatusError `FIELD_INVALID` */
+export function parseVersion(name: string, field = "name"): { readonly project: string; readonly dataset: string; readonly version: number | undefined } {
+  if (!name.includes("/versions/")) return { project: parseName(DATASET_NAME, name, field).project, dataset: name, version: undefined };
+  const { project, dataset, version } = parseName(VERSION_NAME, name, field);
+  if (!/^[1-9]\d{0,8}$/.test(version)) throw new StatusError("FIELD_INVALID", `${field}: "${version}" is no version: they are counted from 1 on`, { metadata: { field } });
+  return { project, dataset: formatName(DATASET_NAME, { project, dataset }), version: Number(version) };
 }
 
 function alreadyExists(name: string): StatusError {
-  return new StatusError("ALREADY_EXISTS", `${name} exists already: data sets are immutable, choose another id`, { metadata: { resource: name } });
-}
-
-function invalid(field: string, problem: string): StatusError {
-  return new StatusError("FIELD_INVALID", `${field} ${problem}`, { metadata: { field } });
-}
-
-function quoted(words: readonly string[]): string {
-  return words.map((word) => `"${word}"`).join(" and ");
+  return new StatusError("ALREADY_EXISTS", `${name} exists already: choose another id, or set new_version to make the upload its next version`, { metadata: { resource: name } });
 }

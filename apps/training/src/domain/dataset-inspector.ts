@@ -1,4 +1,4 @@
-import type { ColumnKind, ColumnRecord, DatasetFormat } from "./records.ts";
+import type { ColumnKind, ColumnRecord, DatasetFormat, SkippedRow } from "./records.ts";
 
 /** Bounds of a data set. */
 export interface DatasetLimits {
@@ -16,6 +16,12 @@ export interface InspectionRequest {
   /** Kinds of columns that are not to be inferred. */
   readonly columns: readonly { readonly name: string; readonly kind: ColumnKind }[];
   readonly missingValues: readonly string[];
+  /** Names of the columns of a CSV without a header line; empty = it has one. */
+  readonly header: readonly string[];
+  /** Whether rows that cannot be read are left out and listed. */
+  readonly skipBadRows: boolean;
+  /** Size that pictures are brought to, [height, width] or [height, width, channels]; empty = chosen. */
+  readonly imageShape: readonly number[];
   readonly limits: DatasetLimits;
 }
 
@@ -25,6 +31,10 @@ export interface Inspection {
   readonly columns: readonly ColumnRecord[];
   readonly imageShape: readonly number[];
   readonly labelClasses: readonly string[];
+  readonly labelClassCounts: readonly number[];
+  readonly skippedRows: readonly SkippedRow[];
+  /** What is odd about the data, for people. */
+  readonly warnings: readonly string[];
 }
 
 /**

@@ -2,6 +2,8 @@ import { randomBytes } from "node:crypto";
 import { checkId, checkServedName, formatName, parseName } from "@servable/aip";
 import type { Identity } from "@servable/auth";
 import { StatusError } from "@servable/errors";
+import { parseVersion } from "./dataset-catalog.ts";
+import { splitOf } from "./dataset-splits.ts";
 import { JOB_DEFAULTS, type DatasetRecord, type JobRecord } from "./records.ts";
 import type { JobLimits } from "./run-record.ts";
 import { resolveSpec, type TrainingSpecDraft } from "./training-spec.ts";
@@ -61,7 +63,7 @@ export function newJob(
     dataset: dataset.name,
     datasetDigest: dataset.digest,
     model: draft.model,
-    spec: resolveSpec(draft.spec, dataset),
+    spec: specOf(draft, dataset),
     state: "QUEUED",
     failureReason: "",
     failureMessage: "",
@@ -82,9 +84,15 @@ export function newJob(
   };
 }
 
+function specOf(draft: JobDraft, dataset: DatasetRecord): JobRecord["spec"] {
+  const spec = resolveSpec(draft.spec, dataset);
+  if (spec.split !== "") splitOf(dataset, spec.split);
+  return spec;
+}
+
 function checkReferences(draft: JobDraft, project: string): void {
   const references: [string, string][] = [];
-  const dataset = parseName("projects/{project}/datasets/{dataset}", draft.dataset, "training_job.dataset");
+  const dataset = parseVersion(draft.dataset, "training_job.dataset");
   references.push(["training_job.dataset", dataset.project]);
   if (draft.tuningStudy === undefined || draft.model !== "") {
     const model = parseName("projects/{project}/models/{model}", draft.model, "training_job.model");

@@ -3,13 +3,13 @@ import { join } from "node:path";
 import type { Identity } from "@servable/auth";
 import { StatusError, type Reason } from "@servable/errors";
 import type { BaseModels } from "./base-model.ts";
-import { datasetNotFound, type DatasetCatalog } from "./dataset-catalog.ts";
+import type { DatasetCatalog } from "./dataset-catalog.ts";
+import type { DatasetSplits } from "./dataset-splits.ts";
 import { checkDraft, newJob, type JobDraft } from "./job-draft.ts";
 import type { JobExecutor } from "./job-executor.ts";
 import { limitsOf, type ServiceLimits } from "./job-limits.ts";
 import { attemptData } from "./job-runner.ts";
 import type { CostEstimate } from "./run-record.ts";
-import type { TrainingStore } from "./training-store.ts";
 
 /** A probe that takes longer than this is not waited for. */
 const PROBE_MS_MAX = 10 * 60_000;
@@ -19,8 +19,8 @@ export type JobEstimator = (draft: JobDraft, creator: Identity, signal: AbortSig
 
 /** What an estimator stands on. */
 export interface JobEstimatorDeps {
-  readonly store: TrainingStore;
   readonly datasets: DatasetCatalog;
+  readonly splits: DatasetSplits;
   readonly baseModels: BaseModels;
   readonly execute: JobExecutor;
   readonly limits: ServiceLimits;
@@ -29,12 +29,11 @@ export interface JobEstimatorDeps {
 }
 
 /** An estimator that runs a few steps of the job in a process of its own: one at a time, since it takes a trainer's memory. */
-export function jobEstimator({ store, datasets, baseModels, execute, limits, workDir, now }: JobEstimatorDeps): JobEstimator {
+export function jobEstimator({ datasets, splits, baseModels, execute, limits, workDir, now }: JobEstimatorDeps): JobEstimator {
   let busy = false;
   return async (draft, creator, signal) => {
     const { project, name } = checkDraft(draft);
-    const dataset = await store.datasets.get(draft.dataset);
-    if (dataset === undefined) throw datasetNotFound(draft.dataset);
+    const dataset = await datasets.get(draft.dataset);
     const job = { ...newJob(draft, { project, name, dataset, creator, traceparent: undefined, nowMs: now() }), sequence: 0 };
     if (busy) throw new StatusError("QUEUE_FULL", "another job is being measured: try again in some seconds");
     busy = true;
@@ -44,7 +43,7 @@ export function jobEstimator({ store, datasets, baseModels, execute, limits, wor
       const modelDir = join(folder, "base-model");
       await mkdir(modelDir);
       const baseModel = job.spec.baseModel === "" ? undefined : await baseModels.fetch(job.spec.baseModel, creator, modelDir, signal);
-      const input = { ...(await attemptData(datasets, job)), spec: job.spec, outputDir: folder, mode: "probe" as const, ...(baseModel === undefined ? {} : { baseModel: { folder: modelDir, digest: baseModel.digest } }) };
+      const input = { ...(await attemptData({ datasets, splits }, job)), spec: job.spec, outputDir: folder, mode: "probe" as const, ...(baseModel === undefined ? {} : { baseModel: { folder: modelDir, digest: baseModel.digest } }) };
       const { memoryBytes, runMs } = limitsOf(job, limits, now());
       const stop = AbortSignal.any([signal]);
       const outcome = await execute(input, { signal: stop, limits: { memoryBytes, runMs: Math.min(runMs, PROBE_MS_MAX), timeMessage: `measuring a few steps took longer than ${PROBE_MS_MAX / 60_000} minutes: make the job smaller` }, onNews: () => {} });

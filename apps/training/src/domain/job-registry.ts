@@ -2,7 +2,7 @@ import { parseName } from "@servable/aip";
 import type { Identity } from "@servable/auth";
 import { StatusError } from "@servable/errors";
 import type { BaseModels } from "./base-model.ts";
-import { datasetNotFound } from "./dataset-catalog.ts";
+import { lockVersion } from "./dataset-catalog.ts";
 import { checkDraft, JOB_NAME, newJob, type JobDraft } from "./job-draft.ts";
 import type { StopReason } from "./job-executor.ts";
 import { jobNotFound, type JobLog } from "./job-log.ts";
@@ -48,8 +48,7 @@ export class JobRegistry {
     const made = await known();
     if (made !== undefined) return made;
     const inserted = store.transact(async (transaction) => {
-      const dataset = await transaction.datasets.lock(draft.dataset);
-      if (dataset === undefined) throw datasetNotFound(draft.dataset);
+      const dataset = await lockVersion(transaction, draft.dataset);
       const job = newJob(draft, { project, name, dataset, creator, traceparent, nowMs: now() });
       await this.#checkRoom(transaction, project);
       return log.insert(transaction, job);
@@ -134,12 +133,12 @@ export class JobRegistry {
     if (reproducedJob === "") return draft;
     const original = await this.get(reproducedJob);
     reproducible(original);
-    const dataset = await this.#deps.store.datasets.get(original.dataset);
-    if (dataset?.digest !== original.datasetDigest) {
-      throw new StatusError("STATE_WRONG", `${original.dataset} ${dataset === undefined ? "is gone" : "has other content"}: ${original.name} was trained on ${original.datasetDigest} and cannot be repeated`, { metadata: { dataset: original.dataset } });
+    const dataset = await this.#deps.store.datasets.pinned(original.dataset, original.datasetDigest);
+    if (dataset === undefined) {
+      throw new StatusError("STATE_WRONG", `${original.dataset} is gone or has other content: ${original.name} was trained on ${original.datasetDigest} and cannot be repeated`, { metadata: { dataset: original.dataset } });
     }
     const { earlyStopping, lowRankAdaptation, ...rest } = original.spec;
     const spec: TrainingSpecDraft = { ...rest, ...(earlyStopping === undefined ? {} : { earlyStopping }), ...(lowRankAdaptation === undefined ? {} : { lowRankAdaptation }) };
-    return { ...draft, dataset: original.dataset, model: original.model, spec };
+    return { ...draft, dataset: `${dataset.name}/versions/${dataset.version}`, model: original.model, spec };
   }
 }

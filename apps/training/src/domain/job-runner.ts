@@ -5,6 +5,8 @@ import { StatusError } from "@servable/errors";
 import type { BaseModels } from "./base-model.ts";
 import type { CheckpointVault } from "./checkpoint-vault.ts";
 import type { DatasetCatalog } from "./dataset-catalog.ts";
+import type { DatasetInput } from "./dataset-reader/dataset-table.ts";
+import type { DatasetSplits } from "./dataset-splits.ts";
 import type { AttemptInput, AttemptOutcome, AttemptResult, JobExecutor, ResultFile, StopReason } from "./job-executor.ts";
 import { limitsOf, type ServiceLimits } from "./job-limits.ts";
 import type { JobLog } from "./job-log.ts";
@@ -32,6 +34,7 @@ export interface JobObserver {
 export interface JobRunnerDeps {
   readonly log: JobLog;
   readonly datasets: DatasetCatalog;
+  readonly splits: DatasetSplits;
   readonly vault: CheckpointVault;
   readonly baseModels: BaseModels;
   readonly execute: JobExecutor;
@@ -97,11 +100,11 @@ export class JobRunner {
   }
 
   async #prepare(job: JobRecord, folder: string, signal: AbortSignal): Promise<AttemptInput> {
-    const { datasets, vault, baseModels, checkpointIntervalMs } = this.#deps;
+    const { vault, baseModels, checkpointIntervalMs } = this.#deps;
     const [outputDir, checkpointDir, modelDir] = ["output", "checkpoints", "base-model"].map((name) => join(folder, name)) as [string, string, string];
     await rm(folder, { recursive: true, force: true });
     for (const path of [outputDir, checkpointDir, modelDir]) await mkdir(path, { recursive: true });
-    const input = await attemptData(datasets, job);
+    const input = await attemptData(this.#deps, job);
     const baseModel = job.spec.baseModel === "" ? undefined : await baseModels.fetch(job.spec.baseModel, job.creator, modelDir, signal);
     return {
       ...input,
@@ -201,8 +204,11 @@ export class JobRunner {
   }
 }
 
-/** The files of a job's data and how they are read. */
-export async function attemptData(datasets: DatasetCatalog, { dataset: name }: Pick<JobRecord, "dataset">): Promise<Pick<AttemptInput, "files" | "format" | "columns" | "missingValues">> {
-  const dataset = await datasets.get(name);
-  return { files: datasets.filesOf(dataset), format: dataset.format, columns: dataset.columns.map(({ name: column, kind }) => ({ name: column, kind })), missingValues: dataset.missingValues };
+/** What an attempt is told of a job's data: the files of the version that the job pinned, how they are read, and the rows of its split. */
+export async function attemptData({ datasets, splits }: { datasets: DatasetCatalog; splits: DatasetSplits }, job: Pick<JobRecord, "dataset" | "datasetDigest" | "spec">): Promise<DatasetInput & Pick<AttemptInput, "split">> {
+  const dataset = await datasets.pinned(job.dataset, job.datasetDigest);
+  return {
+    ...datasets.inputOf(dataset),
+    ...(job.spec.split === "" ? {} : { split: splits.fileOf(dataset, job.spec.split) }),
+  };
 }

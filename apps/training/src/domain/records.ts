@@ -22,6 +22,49 @@ export interface ColumnRecord {
   readonly categories: readonly string[];
   readonly mean: number;
   readonly standardDeviation: number;
+  /** Absent on data sets of before they were counted. */
+  readonly statistics?: ColumnStatistics | undefined;
+}
+
+/** What the values of a column are like; moments count as milliseconds since 1970. */
+export interface ColumnStatistics {
+  readonly presentCount: number;
+  /** Counted up to 1001. */
+  readonly distinctCount: number;
+  readonly min?: number | undefined;
+  readonly max?: number | undefined;
+  /** Of 5, 25, 50, 75 and 95 of 100; of more than 16384 values estimated from a seeded sample. */
+  readonly quantiles: readonly number[];
+  readonly histogramEdges: readonly number[];
+  /** Share of the present values in each bin. */
+  readonly histogramShares: readonly number[];
+  /** Rows of each of the column's categories. */
+  readonly categoryCounts: readonly number[];
+  readonly meanLength: number;
+}
+
+/** A row that was left out. */
+export interface SkippedRow {
+  /** "line 17", "row 17", or a path inside a zip. */
+  readonly place: string;
+  readonly reason: string;
+}
+
+/** How the rows of a data set were divided. */
+export interface SplitRecord {
+  readonly splitId: string;
+  readonly method: "random" | "stratified" | "group" | "time" | "given";
+  /** Empty = none. */
+  readonly column: string;
+  readonly validationFraction: number;
+  readonly testFraction: number;
+  readonly seed: number;
+  /** Of the assignment, one byte a row; 64 hexadecimal digits. */
+  readonly sha256: string;
+  readonly trainingRowCount: number;
+  readonly validationRowCount: number;
+  readonly testRowCount: number;
+  readonly createTimeMs: number;
 }
 
 /** One stored file of a data set. */
@@ -32,7 +75,7 @@ export interface DatasetFileRecord {
   readonly sizeBytes: number;
 }
 
-/** An immutable data set. */
+/** One version of a data set; nothing of it changes but that splits come along. */
 export interface DatasetRecord {
   readonly name: string;
   readonly project: string;
@@ -49,6 +92,19 @@ export interface DatasetRecord {
   readonly sizeBytes: number;
   readonly files: readonly DatasetFileRecord[];
   readonly createTimeMs: number;
+  /** From 1 on. */
+  readonly version: number;
+  /** Whether rows that cannot be read are left out. */
+  readonly skipBadRows: boolean;
+  /** Names of the columns of a CSV without a header line. */
+  readonly header: readonly string[];
+  /** What was said of columns at the upload; the others were inferred. */
+  readonly columnOverrides: readonly { readonly name: string; readonly kind: ColumnKind }[];
+  readonly skippedRows: readonly SkippedRow[];
+  readonly warnings: readonly string[];
+  /** Rows of each of `labelClasses`. */
+  readonly labelClassCounts: readonly number[];
+  readonly splits: readonly SplitRecord[];
 }
 
 /** States of a job; the machine is drawn in training-job.ts. */

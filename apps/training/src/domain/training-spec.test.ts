@@ -8,6 +8,7 @@ import { resolveSpec, type TrainingSpecDraft } from "./training-spec.ts";
 const column = (name: string, changes: Partial<ColumnRecord> = {}): ColumnRecord => ({ name, kind: "numeric", missingCount: 0, categories: [], mean: 0, standardDeviation: 1, ...changes });
 const table: DatasetRecord = {
   name: "projects/p/datasets/d", project: "p", format: "csv", description: "", missingValues: [], rowCount: 9, imageShape: [], labelClasses: [], digest: "", sizeBytes: 0, files: [], createTimeMs: 0,
+  version: 1, skipBadRows: false, header: [], columnOverrides: [], skippedRows: [], warnings: [], labelClassCounts: [], splits: [],
   columns: [
     column("height"),
     column("species", { kind: "categorical", categories: ["a", "b", "c"] }),

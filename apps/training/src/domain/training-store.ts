@@ -31,14 +31,28 @@ export interface TrainingStore {
   /** Runs work in one transaction; it is undone when the work throws. */
   transact<T>(work: (store: TrainingStore) => Promise<T>): Promise<T>;
   readonly datasets: {
+    /** Inserts a new data set with its first version. */
     insert(dataset: DatasetRecord): Promise<void>;
+    /** Makes a further version the newest one. */
+    addVersion(dataset: DatasetRecord): Promise<void>;
+    /** Replaces what is kept of a version: its description, its splits. */
+    updateVersion(dataset: DatasetRecord): Promise<void>;
+    /** The newest version. */
     get(name: string): Promise<DatasetRecord | undefined>;
-    /** Reads a data set and keeps other transactions from locking it until this one ends. */
+    version(name: string, version: number): Promise<DatasetRecord | undefined>;
+    /** The newest version of a digest. */
+    pinned(name: string, digest: string): Promise<DatasetRecord | undefined>;
+    /** Newest first; `after` is a version. */
+    versions(name: string, options: ListOptions): Promise<DatasetRecord[]>;
+    /** Reads the newest version and keeps other transactions from locking the data set until this one ends. */
     lock(name: string): Promise<DatasetRecord | undefined>;
-    /** By name; `after` is a name. */
+    /** The newest versions by name; `after` is a name. */
     list(project: string, options: ListOptions): Promise<DatasetRecord[]>;
+    /** Deletes all versions. */
     delete(name: string): Promise<void>;
-    /** Whether any data set has a file of this digest. */
+    /** Digests of all files and splits of all versions. */
+    blobsOf(name: string): Promise<string[]>;
+    /** Whether any data set has a file or a split of this digest. */
     refersTo(sha256: string): Promise<boolean>;
   };
   readonly jobs: {

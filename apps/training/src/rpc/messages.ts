@@ -2,7 +2,6 @@
 
 import { create } from "@bufbuild/protobuf";
 import { durationFromMs, timestampFromMs } from "@bufbuild/protobuf/wkt";
-import { Column_Kind, DatasetSchema, Dataset_Format, type Dataset } from "@servable/contracts/training/v1/dataset";
 import {
   TrainingJobEventSchema,
   TrainingJobSchema,
@@ -11,70 +10,11 @@ import {
   type TrainingJob,
   type TrainingJobEvent,
 } from "@servable/contracts/training/v1/training_job";
-import type { DatasetHead } from "../domain/dataset-catalog.ts";
-import type { ColumnKind, DatasetFormat, DatasetRecord, JobEventRecord, JobRecord, ProgressRecord } from "../domain/records.ts";
+import type { JobEventRecord, JobRecord, ProgressRecord } from "../domain/records.ts";
 import { evaluationMessage } from "./evaluation-message.ts";
-import { numberOf, wordOf } from "./enum-words.ts";
 import type { Price } from "../domain/run-record.ts";
 import { checkpointMessage, estimateMessage, limitsMessage, logMessage, runRecordMessage, usageMessage } from "./run-messages.ts";
 import { specMessage } from "./spec-messages.ts";
-
-const FORMATS: readonly (readonly [DatasetFormat, Dataset_Format])[] = [
-  ["csv", Dataset_Format.CSV],
-  ["idx", Dataset_Format.IDX],
-  ["npy", Dataset_Format.NPY],
-  ["jsonl", Dataset_Format.JSONL],
-  ["parquet", Dataset_Format.PARQUET],
-  ["npz", Dataset_Format.NPZ],
-  ["image_zip", Dataset_Format.IMAGE_ZIP],
-  ["text", Dataset_Format.TEXT],
-  ["chat", Dataset_Format.CHAT],
-];
-const KINDS: readonly (readonly [ColumnKind, Column_Kind])[] = [
-  ["numeric", Column_Kind.NUMERIC],
-  ["categorical", Column_Kind.CATEGORICAL],
-  ["text", Column_Kind.TEXT],
-  ["boolean", Column_Kind.BOOLEAN],
-  ["datetime", Column_Kind.DATETIME],
-  ["ignored", Column_Kind.IGNORED],
-];
-export function datasetHead(parent: string, datasetId: string, dataset: Dataset): DatasetHead {
-  return {
-    parent,
-    datasetId,
-    format: wordOf(FORMATS, dataset.format),
-    description: dataset.description,
-    // A column whose kind is not said is inferred like one that is not listed.
-    columns: dataset.columns.flatMap(({ name, kind }) => {
-      const word = wordOf(KINDS, kind);
-      return word === undefined ? [] : [{ name, kind: word }];
-    }),
-    missingValues: dataset.missingValues,
-  };
-}
-
-export function datasetMessage(dataset: DatasetRecord): Dataset {
-  return create(DatasetSchema, {
-    name: dataset.name,
-    format: numberOf(FORMATS, dataset.format),
-    description: dataset.description,
-    columns: dataset.columns.map((column) => ({
-      name: column.name,
-      kind: numberOf(KINDS, column.kind),
-      missingCount: BigInt(column.missingCount),
-      categories: [...column.categories],
-      mean: column.mean,
-      standardDeviation: column.standardDeviation,
-    })),
-    missingValues: [...dataset.missingValues],
-    rowCount: BigInt(dataset.rowCount),
-    imageShape: dataset.imageShape.map(BigInt),
-    labelClasses: [...dataset.labelClasses],
-    digest: dataset.digest,
-    sizeBytes: BigInt(dataset.sizeBytes),
-    createTime: timestampFromMs(dataset.createTimeMs),
-  });
-}
 
 /** A job; `price` says what its time costs. */
 export function jobMessage(job: JobRecord, price: Price): TrainingJob {

@@ -4,6 +4,7 @@ import { StatusError } from "@servable/errors";
 import { implement, type ServiceRegistration } from "@servable/grpc";
 import { activeTraceparent } from "@servable/telemetry";
 import type { DatasetCatalog } from "../domain/dataset-catalog.ts";
+import type { DatasetSplits } from "../domain/dataset-splits.ts";
 import type { JobLog } from "../domain/job-log.ts";
 import type { CheckpointVault } from "../domain/checkpoint-vault.ts";
 import type { JobDraft } from "../domain/job-draft.ts";
@@ -12,14 +13,15 @@ import type { JobRegistry } from "../domain/job-registry.ts";
 import type { Price } from "../domain/run-record.ts";
 import type { TrainingJob } from "@servable/contracts/training/v1/training_job";
 import { authorize } from "@servable/auth";
-import { datasetHead, datasetMessage, eventMessage, jobMessage } from "./messages.ts";
+import { datasetMethods } from "./dataset-methods.ts";
+import { eventMessage, jobMessage } from "./messages.ts";
 import { checkpointMessage, estimateMessage, limitsRecord } from "./run-messages.ts";
 import { specDraft } from "./spec-messages.ts";
-import { readUpload } from "./upload-reader.ts";
 
 /** What the service stands on. */
 export interface TrainingServiceDeps {
   readonly datasets: DatasetCatalog;
+  readonly splits: DatasetSplits;
   readonly jobs: JobRegistry;
   readonly log: JobLog;
   readonly vault: CheckpointVault;
@@ -28,33 +30,9 @@ export interface TrainingServiceDeps {
 }
 
 /** servable.training.v1.TrainingService over the domain. */
-export function trainingService({ datasets, jobs, log, vault, estimate, price }: TrainingServiceDeps): ServiceRegistration {
+export function trainingService({ datasets, splits, jobs, log, vault, estimate, price }: TrainingServiceDeps): ServiceRegistration {
   return implement(TrainingService, {
-    async uploadDataset(requests, { identity, signal }) {
-      const { head, files } = await readUpload(requests);
-      authorize(identity, "developer", head.parent);
-      if (head.dataset === undefined) throw required("head.dataset");
-      return datasetMessage(await datasets.upload(datasetHead(head.parent, head.datasetId, head.dataset), files, signal));
-    },
-    async getDataset({ name }, { identity }) {
-      authorize(identity, "user", name);
-      return datasetMessage(await datasets.get(name));
-    },
-    async listDatasets({ parent, pageSize, pageToken }, { identity }) {
-      authorize(identity, "user", parent);
-      const size = pageSizeOf(pageSize);
-      const list = `datasets of ${parent}`;
-      const { rows, nextPageToken } = pageOf(await datasets.list(parent, { after: decodePageToken(list, pageToken), limit: size + 1 }), size, list, ({ name }) => name);
-      return { datasets: rows.map(datasetMessage), nextPageToken };
-    },
-    updateDataset: () => Promise.reject(new StatusError("UNIMPLEMENTED", "follows")),
-    listDatasetVersions: () => Promise.reject(new StatusError("UNIMPLEMENTED", "follows")),
-    createDatasetSplit: () => Promise.reject(new StatusError("UNIMPLEMENTED", "follows")),
-    async deleteDataset({ name }, { identity }) {
-      authorize(identity, "developer", name);
-      await datasets.delete(name);
-      return {};
-    },
+    ...datasetMethods({ datasets, splits }),
 
     async createTrainingJob({ parent, trainingJobId, trainingJob, requestId }, { identity }) {
       const creator = authorize(identity, "developer", parent);

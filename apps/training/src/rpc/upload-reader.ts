@@ -1,6 +1,6 @@
 import type { UploadDatasetRequest, UploadDatasetRequest_Head } from "@servable/contracts/training/v1/training";
 import { StatusError } from "@servable/errors";
-import type { IncomingFile } from "../domain/dataset-catalog.ts";
+import type { IncomingFile } from "../domain/dataset-upload.ts";
 
 /** Largest chunk of an upload. */
 const CHUNK_BYTES_MAX = 1024 * 1024;

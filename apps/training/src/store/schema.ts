@@ -6,8 +6,10 @@ import type { Migration } from "kysely/migration";
  * incremented: an UPDATE locks its row on both databases, which SELECT … FOR UPDATE does not.
  */
 export interface TrainingSchema {
-  training_dataset: { name: string; project: string; revision: number; record_json: string };
-  training_dataset_file: { dataset: string; role: string; sha256: string };
+  training_dataset: { name: string; project: string; revision: number; version: number };
+  training_dataset_version: { dataset: string; version: number; digest: string; record_json: string };
+  /** Files and splits of all versions. */
+  training_dataset_blob: { dataset: string; sha256: string };
   training_job: {
     name: string;
     project: string;
@@ -35,6 +37,7 @@ export interface TrainingSchema {
 export const TRAINING_MIGRATIONS: Readonly<Record<string, Migration>> = {
   "0001_training": { up: createTables },
   "0002_job_execution": { up: addExecution },
+  "0003_dataset_versions": { up: addDatasetVersions },
 };
 
 async function createTables(db: Kysely<unknown>): Promise<void> {
@@ -108,4 +111,32 @@ async function addExecution(db: Kysely<unknown>): Promise<void> {
     .addColumn("usage_ms", "double precision", (c) => c.notNull())
     .addColumn("at_ms", "bigint", (c) => c.notNull())
     .execute();
+}
+
+/** Data sets get versions; what there is becomes version 1. */
+async function addDatasetVersions(db: Kysely<unknown>): Promise<void> {
+  await db.schema.alterTable("training_dataset").addColumn("version", "bigint", (c) => c.notNull().defaultTo(1)).execute();
+  await db.schema
+    .createTable("training_dataset_version")
+    .addColumn("dataset", "varchar(255)", (c) => c.notNull().references("training_dataset.name").onDelete("cascade"))
+    .addColumn("version", "bigint", (c) => c.notNull())
+    .addColumn("digest", "varchar(80)", (c) => c.notNull())
+    .addColumn("record_json", "text", (c) => c.notNull())
+    .addPrimaryKeyConstraint("training_dataset_version_key", ["dataset", "version"])
+    .execute();
+  await db.schema
+    .createTable("training_dataset_blob")
+    .addColumn("dataset", "varchar(255)", (c) => c.notNull().references("training_dataset.name").onDelete("cascade"))
+    .addColumn("sha256", "varchar(64)", (c) => c.notNull())
+    .addPrimaryKeyConstraint("training_dataset_blob_key", ["dataset", "sha256"])
+    .execute();
+  await db.schema.createIndex("training_dataset_blob_sha256").on("training_dataset_blob").column("sha256").execute();
+  const old = await sql<{ name: string; record_json: string }>`select name, record_json from training_dataset`.execute(db);
+  for (const { name, record_json } of old.rows) {
+    const { digest } = JSON.parse(record_json) as { digest: string };
+    await sql`insert into training_dataset_version (dataset, version, digest, record_json) values (${name}, 1, ${digest}, ${record_json})`.execute(db);
+  }
+  await sql`insert into training_dataset_blob (dataset, sha256) select distinct dataset, sha256 from training_dataset_file`.execute(db);
+  await db.schema.dropTable("training_dataset_file").execute();
+  await db.schema.alterTable("training_dataset").dropColumn("record_json").execute();
 }

@@ -23,6 +23,14 @@ const dataset = (name: string, changes: Partial<DatasetRecord> = {}): DatasetRec
   sizeBytes: 12,
   files: [{ role: "data", sha256: "ab".repeat(32), sizeBytes: 12 }],
   createTimeMs: 1_700_000_000_123,
+  version: 1,
+  skipBadRows: false,
+  header: [],
+  columnOverrides: [],
+  skippedRows: [],
+  warnings: [],
+  labelClassCounts: [],
+  splits: [],
   ...changes,
 });
 

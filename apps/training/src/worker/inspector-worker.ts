@@ -1,17 +1,24 @@
-// Reads one uploaded data set and says what it holds. A process of its own, since reading takes seconds of one thread and
-// memory of the file's size or, for a hostile archive, of any size.
+// Reads one uploaded data set and says what it holds, or how its rows are divided. A process of its own, since reading takes
+// seconds of one thread and memory of the file's size or, for a hostile archive, of any size.
 
+import { writeFileSync } from "node:fs";
 import { StatusError } from "@servable/errors";
 import { inspectDataset } from "../domain/dataset-reader/inspect-dataset.ts";
-import type { InspectionRequest } from "../domain/dataset-inspector.ts";
-import type { InspectorAnswer } from "./worker-protocol.ts";
+import { splitDataset } from "../domain/dataset-reader/split-dataset.ts";
+import type { ReaderAnswer, ReaderQuestion } from "./reader-protocol.ts";
 
-process.once("message", (request: InspectionRequest) => void answer(request));
+try {
+  // When memory runs out, this process is the one to go. Only Linux knows the file.
+  writeFileSync("/proc/self/oom_score_adj", "1000");
+} catch {
+  // Without it the parent's own watch remains.
+}
+process.once("message", (question: ReaderQuestion) => void answer(question));
 process.on("disconnect", () => process.exit(1));
 
-async function answer(request: InspectionRequest): Promise<void> {
-  const message: InspectorAnswer = await inspectDataset(request, new AbortController().signal).then(
-    (inspection) => ({ ok: true, inspection }),
+async function answer(question: ReaderQuestion): Promise<void> {
+  const message: ReaderAnswer = await read(question).then(
+    (result) => ({ ok: true, result }),
     (error: unknown) => {
       const failure = StatusError.from(error);
       if (failure.reason === "INTERNAL") process.stderr.write(`inspector: ${error instanceof Error ? error.stack : String(error)}\n`);
@@ -19,4 +26,9 @@ async function answer(request: InspectionRequest): Promise<void> {
     },
   );
   process.send?.(message, () => process.exit(0));
+}
+
+function read(question: ReaderQuestion): Promise<unknown> {
+  const { signal } = new AbortController();
+  return question.kind === "inspect" ? inspectDataset(question.request, signal) : splitDataset(question.dataset, question.split, signal);
 }

@@ -1,9 +1,9 @@
-import { readFileSync } from "node:fs";
 import { StatusError } from "@servable/errors";
 import { sigmoid, type Graph, type Value } from "@servable/onnx";
-import { PIXEL_MAX, classOutputs, encodeCell, fitColumn, imageInput, tableInputs, widthOf } from "@servable/preprocessing";
-import { readCsv } from "../domain/dataset-reader/csv.ts";
-import { readImages, sortedClasses } from "../domain/dataset-reader/images.ts";
+import { PIXEL_MAX, classOutputs, f32Text, fitTable, imageInput, tableEncoder, tableGraph, type ColumnData, type FittedTable } from "@servable/preprocessing";
+import type { LabelledImages, TableSet } from "../domain/dataset-reader/dataset-table.ts";
+import { sortedClasses } from "../domain/dataset-reader/images.ts";
+import { openDataset } from "../domain/dataset-reader/open-dataset.ts";
 import type { AttemptInput } from "../domain/job-executor.ts";
 
 /** A data set as a learning problem: features, classes, and the graph around the network. */
@@ -25,42 +25,50 @@ export interface LearningProblem {
   outputs(graph: Graph, logits: Value): Record<string, Value>;
 }
 
-/** Reads the files of a job. @throws StatusError `DATASET_MALFORMED`, `TARGET_UNSUITABLE` */
-export function readProblem(input: AttemptInput): LearningProblem {
-  return input.format === "csv" ? tableProblem(input) : imageProblem(input);
+/** Reads the files of a job. @throws StatusError `DATASET_MALFORMED`, `TARGET_UNSUITABLE`, `COLUMN_UNSUITABLE` */
+export async function readProblem(input: AttemptInput): Promise<LearningProblem> {
+  const data = await openDataset(input, { cacheDir: input.outputDir });
+  if (data.kind === "table") return tableProblem(data, input);
+  if (data.kind === "images") return imageProblem(data, input);
+  throw new StatusError("TARGET_UNSUITABLE", "texts are no rows with a target: choose a family for language models");
 }
 
-const NO_LIMITS = { rowsMax: Infinity, columnsMax: Infinity };
-
-function tableProblem({ files, columns, missingValues, spec }: AttemptInput): LearningProblem {
-  const { header, rows: all } = readCsv(readFileSync(files.find(({ role }) => role === "data")?.path ?? ""), missingValues, NO_LIMITS);
-  const targetIndex = header.indexOf(spec.targetColumn);
+function tableProblem(table: TableSet, { missingValues, spec }: AttemptInput): LearningProblem {
+  const label = labelsOf(table.column(spec.targetColumn));
   // Rows without a target teach nothing.
-  const rows = all.filter((row) => row[targetIndex] !== undefined);
-  const { classes, targets } = classify(rows.map((row) => row[targetIndex] ?? ""), spec.positiveClass);
-  const used = columns.filter(({ name, kind }) => kind !== "ignored" && name !== spec.targetColumn);
-  const cells = used.map(({ name }) => header.indexOf(name));
-  let fitted = used.map(({ name, kind }) => fitColumn(name, kind === "numeric" ? "numeric" : "categorical", []));
+  const rows = Uint32Array.from({ length: table.rowCount }, (_, row) => row).filter((row) => label(row) !== undefined);
+  const { classes, targets } = classify(Array.from(rows, (row) => label(row) ?? ""), spec.positiveClass);
+  const used = table.columns.filter(({ name }) => name !== spec.targetColumn);
+  let fitted: FittedTable = { features: [], width: 0, names: [], warnings: [] };
+  let encode = tableEncoder(fitted, used);
   return {
     rowCount: rows.length,
     get width() {
-      return fitted.reduce((sum, column) => sum + widthOf(column), 0);
+      return fitted.width;
     },
     classes,
     targets,
     fit(trainingRows) {
-      fitted = used.map(({ name, kind }, which) => fitColumn(name, kind === "numeric" ? "numeric" : "categorical", Array.from(trainingRows, (row) => rows[row]?.[cells[which] ?? -1])));
+      fitted = fitTable(used, trainingRows.map((row) => rows[row] ?? 0), { missingValues });
+      encode = tableEncoder(fitted, used);
     },
-    fill(row, target, offset) {
-      let at = offset;
-      fitted.forEach((column, which) => {
-        encodeCell(column, rows[row]?.[cells[which] ?? -1], target, at);
-        at += widthOf(column);
-      });
-    },
-    inputs: (graph) => tableInputs(graph, fitted, missingValues),
-    outputs: (graph, logits) => besideInputs(used.map(({ name }) => name), { ...classOutputs(graph, logits, classes) }),
+    fill: (row, target, offset) => encode(rows[row] ?? 0, target, offset),
+    inputs: (graph) => tableGraph(graph, fitted),
+    outputs: (graph, logits) => besideInputs(fitted.features.map(({ column }) => column), { ...classOutputs(graph, logits, classes) }),
   };
+}
+
+/** The class of a row as a text; undefined = missing. */
+function labelsOf(column: ColumnData): (row: number) => string | undefined {
+  switch (column.kind) {
+    case "numeric":
+    case "datetime":
+      return (row) => (Number.isNaN(column.values[row]) ? undefined : f32Text(column.values[row] as number));
+    case "text":
+      return (row) => column.text(row);
+    default:
+      return (row) => column.categories[column.codes[row] as number];
+  }
 }
 
 /** Outputs whose names no column has: a column may well be called "label". */
@@ -69,18 +77,18 @@ function besideInputs(inputs: readonly string[], outputs: Readonly<Record<string
   return Object.fromEntries(Object.entries(outputs).map(([name, value]) => [free(name), value]));
 }
 
-function imageProblem({ files, format, spec }: AttemptInput): LearningProblem {
-  const { count, shape, pixels, labels } = readImages(format === "npy" ? "npy" : "idx", files, Infinity);
+function imageProblem({ rowCount, shape, labels, classes: names, read }: LabelledImages, { spec }: AttemptInput): LearningProblem {
   const width = shape.reduce((product, size) => product * size, 1);
-  const { classes, targets } = classify(labels, spec.positiveClass);
+  const { classes, targets } = classify(Array.from(labels, (label) => names[label] ?? ""), spec.positiveClass);
   return {
-    rowCount: count,
+    rowCount,
     width,
     classes,
     targets,
     fit: () => {},
     fill(row, target, offset) {
-      for (let index = 0, from = row * width; index < width; index++) target[offset + index] = (pixels[from + index] as number) / PIXEL_MAX;
+      read(row, target, offset);
+      for (let index = offset; index < offset + width; index++) target[index] = (target[index] as number) / PIXEL_MAX;
     },
     inputs: (graph) => imageInput(graph, shape),
     // One class against the rest is a yes or no: one sigmoid output says it.

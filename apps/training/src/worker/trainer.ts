@@ -33,7 +33,7 @@ export interface TrainingHooks {
  */
 export async function train(input: AttemptInput, hooks: TrainingHooks): Promise<TrainingResult> {
   const { spec } = input;
-  const problem = readProblem(input);
+  const problem = await readProblem(input);
   const { training, validation } = split(problem.rowCount, spec);
   problem.fit(training);
   const outputs = problem.classes.length === 2 && spec.family !== "softmax_regression" ? 1 : problem.classes.length;

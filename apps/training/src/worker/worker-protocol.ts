@@ -1,5 +1,3 @@
-import type { Reason } from "@servable/errors";
-import type { Inspection } from "../domain/dataset-inspector.ts";
 import type { AttemptInput, AttemptNews, AttemptResult } from "../domain/job-executor.ts";
 import type { CostEstimate } from "../domain/run-record.ts";
 
@@ -16,8 +14,3 @@ export type WorkerMessage =
 
 /** Exit code of a process that stopped with its work saved: it is to be started again, it has not failed. Source: EX_TEMPFAIL of sysexits.h. */
 export const EXIT_REQUEUE = 75;
-
-/** What an inspecting process answers to its InspectionRequest. */
-export type InspectorAnswer =
-  | { readonly ok: true; readonly inspection: Inspection }
-  | { readonly ok: false; readonly reason: Reason; readonly message: string; readonly metadata: Readonly<Record<string, string>> };

@@ -143,5 +143,8 @@ const inspectLines: DatasetInspector = async ({ files }) => {
     columns: header.split(",").map((name, index) => ({ name, kind: "categorical", missingCount: 0, categories: [...new Set(rows.map((row) => row.split(",")[index] ?? ""))], mean: 0, standardDeviation: 0 })),
     imageShape: [],
     labelClasses: [],
+    labelClassCounts: [],
+    skippedRows: [],
+    warnings: [],
   };
 };

@@ -1,11 +1,5 @@
 import { StatusError } from "@servable/errors";
-
-/** A row that was left out. */
-export interface SkippedRow {
-  /** "line 17", "row 17", or a path. */
-  readonly place: string;
-  readonly reason: string;
-}
+import type { SkippedRow } from "../records.ts";
 
 /** How many bad rows a refusal names. */
 const NAMED_MAX = 20;

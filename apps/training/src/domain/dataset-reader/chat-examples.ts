@@ -1,4 +1,5 @@
-import { BadRows, type SkippedRow } from "./bad-rows.ts";
+import type { SkippedRow } from "../records.ts";
+import { BadRows } from "./bad-rows.ts";
 import type { ChatExample, ChatExamples } from "./dataset-table.ts";
 import { parseObject } from "./jsonl-source.ts";
 import { malformedAt, shown, tooLarge } from "./malformed.ts";

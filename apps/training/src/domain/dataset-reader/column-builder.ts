@@ -22,7 +22,7 @@ export function columnBuilder(name: string, kind: Exclude<ColumnKind, "ignored">
     }
     case "datetime": {
       const values = new GrowingArray((length) => new Float64Array(length));
-      return { add: (cell) => values.push(cell === undefined ? NaN : momentOf(cell)), finish: () => ({ name, kind, values: values.finish() }) };
+      return { add: (cell) => values.push(cell === undefined ? NaN : orderOf(cell)), finish: () => ({ name, kind, values: values.finish() }) };
     }
     case "categorical":
     case "boolean": {
@@ -48,6 +48,12 @@ export function columnBuilder(name: string, kind: Exclude<ColumnKind, "ignored">
       throw new TypeError(`unknown kind ${String(never)}`);
     }
   }
+}
+
+/** A moment; of a column of numbers that is read as one, the number. */
+function orderOf(cell: Cell): number {
+  const moment = momentOf(cell);
+  return Number.isNaN(moment) ? numberOf(cell) : moment;
 }
 
 /** A typed array that grows by doubling. */

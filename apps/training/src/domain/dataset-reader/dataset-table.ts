@@ -25,6 +25,8 @@ export interface OpenOptions {
   readonly cacheDir?: string | undefined;
   /** Columns to read; absent = all that are not ignored. */
   readonly only?: readonly string[] | undefined;
+  /** Columns to be packed as another kind than their own, also ignored ones; rows are checked against their own kind all the same. */
+  readonly readAs?: Readonly<Record<string, Exclude<ColumnKind, "ignored">>> | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -36,7 +38,7 @@ export interface TableSet {
   /** @throws StatusError `FIELD_INVALID` when there is none of that name */
   column(name: string): ColumnData;
   /** Where a row stands in its file, for messages: "line 17" or "row 17". */
-  placeOf(row: number): string;
+  readonly placeOf: (row: number) => string;
 }
 
 /** Images with a label each. */
@@ -50,7 +52,7 @@ export interface LabelledImages {
   /** Index of each image's label in {@link classes}. */
   readonly labels: Uint32Array;
   /** Writes the raw pixels of an image (0 to 255 for bytes), row after row, channels last. */
-  read(row: number, target: Float32Array, offset: number): void;
+  readonly read: (row: number, target: Float32Array, offset: number) => void;
 }
 
 /** Texts to model: the lines of one document. Joined by "\n" they are the document. */

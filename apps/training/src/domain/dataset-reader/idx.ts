@@ -1,5 +1,5 @@
 import { gunzipSync } from "node:zlib";
-import { StatusError } from "@servable/errors";
+import { malformed } from "./malformed.ts";
 
 /** An array of unsigned bytes with its shape. */
 export interface ByteArray {
@@ -38,9 +38,4 @@ export function unpack(role: string, bytes: Uint8Array): Uint8Array {
   } catch (error) {
     throw malformed(role, `the gzip data cannot be read (${(error as Error).message})`);
   }
-}
-
-/** The complaint about a file. */
-export function malformed(role: string, what: string): StatusError {
-  return new StatusError("DATASET_MALFORMED", `${role}: ${what}; nothing was kept`, { metadata: { role } });
 }

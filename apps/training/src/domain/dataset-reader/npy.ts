@@ -1,4 +1,5 @@
-import { malformed, unpack, type ByteArray } from "./idx.ts";
+import { unpack, type ByteArray } from "./idx.ts";
+import { malformed } from "./malformed.ts";
 
 // Source: NEP 1, "A simple file format for NumPy arrays", versions 1.0 to 3.0.
 

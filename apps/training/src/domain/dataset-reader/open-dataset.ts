@@ -1,7 +1,8 @@
-import { StatusError } from "@servable/errors";
 import type { DatasetInput, LabelledImages, OpenOptions, OpenedDataset } from "./dataset-table.ts";
 import { readChatExamples } from "./chat-examples.ts";
-import { readImages } from "./images.ts";
+import { openImageZip } from "./image-zip.ts";
+import { readImages, type ImageSet } from "./images.ts";
+import { readNpzImages } from "./npz.ts";
 import { readTable } from "./read-table.ts";
 import { isTableFormat, pathOf, tableSource } from "./table-source.ts";
 import { readTextLines } from "./text-lines.ts";
@@ -26,20 +27,25 @@ export async function openDataset(input: DatasetInput, options: OpenOptions = {}
       return { ...(await readTextLines(pathOf(files, "data"), Infinity)), ...NOTHING_TO_CLOSE };
     case "chat":
       return { ...(await readChatExamples(pathOf(files, "data"), { rowsMax: Infinity, skipBadRows })), ...NOTHING_TO_CLOSE };
-    default:
-      throw new StatusError("UNIMPLEMENTED", `data sets of format ${format} are not read yet`);
+    case "npz":
+      return { ...inMemory(await readNpzImages(pathOf(files, "data"), Infinity)), ...NOTHING_TO_CLOSE };
+    case "image_zip":
+      return openImageZip(input, options);
+    default: {
+      const never: never = format;
+      throw new TypeError(`unknown format ${String(never)}`);
+    }
   }
 }
 
-function inMemory({ shape: [height = 0, width = 0, channels = 1], count, pixels, labels, classes }: ReturnType<typeof readImages>): LabelledImages {
-  const indices = new Map(classes.map((name, index) => [name, index]));
-  const size = height * width * channels;
+function inMemory({ shape, count, pixels, labels, classes }: ImageSet): LabelledImages {
+  const size = shape[0] * shape[1] * shape[2];
   return {
     kind: "images",
     rowCount: count,
-    shape: [height, width, channels],
+    shape,
     classes,
-    labels: Uint32Array.from(labels, (label) => indices.get(label) ?? 0),
+    labels,
     read(row, target, offset) {
       for (let index = 0, from = row * size; index < size; index++) target[offset + index] = pixels[from + index] as number;
     },

@@ -12,15 +12,17 @@ import type { RowSource } from "./row-source.ts";
  *
  * @throws StatusError `DATASET_MALFORMED`, `FIELD_INVALID`
  */
-export async function readTable(source: RowSource, { columns, skipBadRows = false }: DatasetInput, { only, signal }: OpenOptions): Promise<TableSet> {
+export async function readTable(source: RowSource, { columns, skipBadRows = false }: DatasetInput, { only, readAs, signal }: OpenOptions): Promise<TableSet> {
   const kinds = new Map(columns.map(({ name, kind }) => [name, kind]));
   const unknown = only?.find((name) => !kinds.has(name));
   if (unknown !== undefined) throw noColumn(unknown, [...kinds.keys()]);
   const bad = new BadRows(skipBadRows);
   const places = new GrowingArray((length) => new Float64Array(length));
-  const wanted = (name: string, kind: ColumnKind): kind is Exclude<ColumnKind, "ignored"> => kind !== "ignored" && (only?.includes(name) ?? true);
   const builders = new Map<string, ColumnBuilder>();
-  for (const { name, kind } of columns) if (wanted(name, kind)) builders.set(name, columnBuilder(name, kind));
+  for (const { name, kind: own } of columns) {
+    const kind = readAs?.[name] ?? own;
+    if (kind !== "ignored" && (only?.includes(name) ?? true)) builders.set(name, columnBuilder(name, kind));
+  }
   let read: { name: string; kind: ColumnKind | undefined; builder: ColumnBuilder | undefined }[] = [];
   let absent: ColumnBuilder[] = [];
   await source.read({

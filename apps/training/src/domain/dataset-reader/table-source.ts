@@ -2,14 +2,15 @@ import type { DatasetFormat } from "../records.ts";
 import { csvSource } from "./csv-source.ts";
 import { jsonlSource } from "./jsonl-source.ts";
 import { malformed } from "./malformed.ts";
+import { parquetSource } from "./parquet-source.ts";
 import type { RowSource, TableLimits } from "./row-source.ts";
 
 /** Formats that hold a table. */
-export type TableFormat = Extract<DatasetFormat, "csv" | "jsonl">;
+export type TableFormat = Extract<DatasetFormat, "csv" | "jsonl" | "parquet">;
 
 /** Whether a format holds a table. */
 export function isTableFormat(format: DatasetFormat): format is TableFormat {
-  return format === "csv" || format === "jsonl";
+  return format === "csv" || format === "jsonl" || format === "parquet";
 }
 
 /** The rows of a table in any format. */
@@ -23,6 +24,8 @@ export function tableSource(
       return csvSource({ path, missingValues, header, limits });
     case "jsonl":
       return jsonlSource({ path, missingValues, limits });
+    case "parquet":
+      return parquetSource({ path, missingValues, limits });
     default: {
       const never: never = format;
       throw new TypeError(`unknown format ${String(never)}`);
