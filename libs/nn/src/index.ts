@@ -12,7 +12,7 @@ export { gru, lstm, type RecurrentOutput } from "./layers/recurrent.ts";
 export { rotaryTable, rotate, type RotaryTable } from "./layers/rotary.ts";
 export { binaryCrossEntropy, focalLoss, hingeLoss, type BinaryCrossEntropyOptions, type FocalOptions } from "./losses/binary-cross-entropy.ts";
 export { infoNce, ntXent, pairLoss, tripletLoss, unitRows } from "./losses/contrastive.ts";
-export { crossEntropy, softmaxCrossEntropy, type CrossEntropyOptions } from "./losses/cross-entropy.ts";
+export { crossEntropy, softmaxCrossEntropy, softmaxFocalLoss, type CrossEntropyOptions, type SoftmaxFocalOptions } from "./losses/cross-entropy.ts";
 export { distillationLoss, gaussianDivergence, klDivergence } from "./losses/divergence.ts";
 export { huberLoss, meanAbsoluteError, meanSquaredError } from "./losses/regression.ts";
 export { bert, bertClassifier, pooledText, type BertInputs, type BertOptions, type TextPooling } from "./models/bert.ts";

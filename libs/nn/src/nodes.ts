@@ -92,3 +92,13 @@ export function sizeOf(x: Value, axis: number): number {
   if (typeof size !== "number") throw new GraphError(`the size of axis ${axis} of "${x.name}" [${x.shape.join()}] must be known`);
   return size;
 }
+
+/** 0, 1, 2, … along an axis of another value: INT64 [size], a constant where the size is known. */
+export function indicesAlong(graph: Graph, like: Value, axis: number): Value {
+  const at = axis < 0 ? axis + like.shape.length : axis;
+  const length = like.shape[at] ?? 1;
+  if (typeof length === "number") return graph.constant("INT64", [length], Array.from({ length }, (_, index) => BigInt(index)));
+  const sizes = graph.node("Shape", [like], { datatype: "INT64", shape: [1] }, { start: at, end: at + 1 });
+  const count = graph.node("Squeeze", [sizes, ints(graph, [0])], { datatype: "INT64", shape: [] });
+  return graph.node("Range", [graph.constant("INT64", [], [0n]), count, graph.constant("INT64", [], [1n])], { datatype: "INT64", shape: [length] });
+}

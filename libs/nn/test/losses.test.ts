@@ -1,7 +1,7 @@
 import { describe, it } from "node:test";
 import { RULES, gradients } from "@servable/autodiff";
 import type { Graph, Value } from "@servable/onnx";
-import { binaryCrossEntropy, crossEntropy, distillationLoss, focalLoss, gaussianDivergence, hingeLoss, huberLoss, infoNce, klDivergence, meanAbsoluteError, meanSquaredError, ntXent, pairLoss, softmaxCrossEntropy, tripletLoss } from "../src/index.ts";
+import { binaryCrossEntropy, crossEntropy, distillationLoss, focalLoss, gaussianDivergence, hingeLoss, huberLoss, infoNce, klDivergence, meanAbsoluteError, meanSquaredError, ntXent, pairLoss, softmaxCrossEntropy, softmaxFocalLoss, tripletLoss } from "../src/index.ts";
 import { assertClose, readGoldens, runGolden, type GoldenCase } from "./support/golden.ts";
 
 const goldens = readGoldens<Record<string, GoldenCase>>("goldens.json");
@@ -20,6 +20,8 @@ const LOSSES: Readonly<Record<string, (graph: Graph, ...inputs: [Value, Value, V
   "binaryCrossEntropy with a weight": (graph, z, t) => binaryCrossEntropy(graph, z, t, { positiveWeight: 3 }),
   focalLoss: (graph, z, t) => focalLoss(graph, z, t),
   "focalLoss of another exponent": (graph, z, t) => focalLoss(graph, z, t, { alpha: 0.6, gamma: 1.5 }),
+  softmaxFocalLoss: (graph, z, labels) => softmaxFocalLoss(graph, z, labels),
+  "softmaxFocalLoss with weights": (graph, z, labels) => softmaxFocalLoss(graph, z, labels, { gamma: 1.5, classWeights: weights }),
   hingeLoss,
   meanSquaredError,
   meanAbsoluteError,

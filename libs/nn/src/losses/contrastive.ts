@@ -1,5 +1,5 @@
-import { GraphError, add, concat, div, gemm, mul, reduceSum, relu, sub, type Graph, type Value } from "@servable/onnx";
-import { same, scalar, sizeOf, times } from "../nodes.ts";
+import { GraphError, add, concat, div, equal, gemm, mul, reduceSum, relu, sub, where, type Graph, type Value } from "@servable/onnx";
+import { indicesAlong, same, scalar, times, unsqueeze } from "../nodes.ts";
 import { crossEntropy } from "./cross-entropy.ts";
 import { meanOfAll } from "./mean-of-all.ts";
 
@@ -15,13 +15,12 @@ export function unitRows(graph: Graph, x: Value): Value {
 /**
  * Each row must find its partner among all: cross-entropy over cosine similarities, in both directions.
  *
- * a, b: [batch, size], row k of each belong together; the batch's size must be known → []. Source: van den Oord et al.,
+ * a, b: [batch, size], row k of each belong together → []. Source: van den Oord et al.,
  * Representation Learning with Contrastive Predictive Coding (2018), equation 4; both directions: Radford et al., CLIP (2021).
  */
 export function infoNce(graph: Graph, a: Value, b: Value, temperature = 0.07): Value {
-  const rows = sizeOf(a, 0);
   const [left, right] = [unitRows(graph, a), unitRows(graph, b)];
-  const partners = graph.constant("INT64", [rows], Array.from({ length: rows }, (_, row) => BigInt(row)));
+  const partners = indicesAlong(graph, a, 0);
   const direction = (from: Value, to: Value): Value => crossEntropy(graph, times(graph, gemm(graph, from, to, { transB: true }), 1 / temperature), partners);
   return times(graph, add(graph, direction(left, right), direction(right, left)), 0.5);
 }
@@ -29,15 +28,16 @@ export function infoNce(graph: Graph, a: Value, b: Value, temperature = 0.07): V
 /**
  * Two views of each row against all others of both: cross-entropy over cosine similarities, oneself left out.
  *
- * a, b: [batch, size]; the batch's size must be known → []. Source: Chen et al., SimCLR (2020), algorithm 1 (NT-Xent).
+ * a, b: [batch, size] → []. Source: Chen et al., SimCLR (2020), algorithm 1 (NT-Xent).
  */
 export function ntXent(graph: Graph, a: Value, b: Value, temperature = 0.5): Value {
-  const rows = sizeOf(a, 0);
   const all = unitRows(graph, concat(graph, [a, b], 0)); // [2·rows, size]
   const scores = times(graph, gemm(graph, all, all, { transB: true }), 1 / temperature);
-  const itself = graph.constant("FP32", [2 * rows, 2 * rows], Array.from({ length: 4 * rows * rows }, (_, at) => (at % (2 * rows) === Math.floor(at / (2 * rows)) ? -1e9 : 0)));
-  const partners = graph.constant("INT64", [2 * rows], Array.from({ length: 2 * rows }, (_, row) => BigInt((row + rows) % (2 * rows))));
-  return crossEntropy(graph, add(graph, scores, itself), partners);
+  const [rows, both] = [indicesAlong(graph, a, 0), indicesAlong(graph, all, 0)];
+  const itself = where(graph, equal(graph, unsqueeze(graph, both, [0]), unsqueeze(graph, both, [1])), scalar(graph, -1e9), scalar(graph, 0));
+  // Row k's partner is k + rows, and the other way round.
+  const count = graph.node("Size", [rows], { datatype: "INT64", shape: [] });
+  return crossEntropy(graph, add(graph, scores, itself), concat(graph, [add(graph, rows, count), rows], 0));
 }
 
 /**

@@ -1,4 +1,4 @@
-import { ELEMENT_TYPES, GraphError, add, cast, div, equal, gather, logSoftmax, mul, neg, reduceMean, reduceSum, reshape, sub, where, type Graph, type Value } from "@servable/onnx";
+import { ELEMENT_TYPES, GraphError, add, cast, div, equal, exp, gather, logSoftmax, mul, neg, reduceMean, reduceSum, reshape, sub, where, type Graph, type Value } from "@servable/onnx";
 import { ints, scalar, sizeOf, stacked, times, unsqueeze } from "../nodes.ts";
 
 /** Settings of a cross-entropy. */
@@ -42,6 +42,32 @@ function smoothed(graph: Graph, rows: Value, labels: Value, classes: number, smo
   const spread = mul(graph, counted, reduceSum(graph, weights === undefined ? logProbabilities : mul(graph, logProbabilities, weights), [1]));
   const sum = add(graph, times(graph, reduceSum(graph, truth, [0]), 1 - smoothing), times(graph, reduceSum(graph, spread, [0]), smoothing / classes));
   return neg(graph, div(graph, sum, reduceSum(graph, rowWeights, [0])));
+}
+
+/** Settings of a focal loss over classes. */
+export interface SoftmaxFocalOptions {
+  /** How much less easy rows count. @default 2 */
+  readonly gamma?: number;
+  /** A weight for each class. */
+  readonly classWeights?: readonly number[];
+}
+
+/**
+ * Mean focal loss from logits against labels: w·(1-p)^γ·(-log p), p the probability of the truth.
+ *
+ * logits: [… classes] f32, labels: INT64 or INT32 [… ] → []. Source: Lin et al., Focal Loss for Dense Object Detection (2017).
+ */
+export function softmaxFocalLoss(graph: Graph, logits: Value, labels: Value, { gamma = 2, classWeights }: SoftmaxFocalOptions = {}): Value {
+  const classes = sizeOf(logits, -1);
+  if (classWeights !== undefined && classWeights.length !== classes) throw new GraphError(`${classWeights.length} class weights for ${classes} classes`);
+  const rows = stacked(graph, logits);
+  const flat = labels.shape.length === 1 ? labels : graph.node("Reshape", [labels, ints(graph, [-1])], { datatype: labels.datatype, shape: [rows.shape[0] ?? 1] });
+  const picked = graph.node("GatherElements", [logSoftmax(graph, rows), unsqueeze(graph, flat, [1])], { datatype: "FP32", shape: [rows.shape[0] ?? 1, 1] }, { axis: 1 });
+  const truth = reshapeFlat(graph, picked, rows); // [rows], log p
+  const missing = sub(graph, scalar(graph, 1), exp(graph, truth));
+  const easy = gamma === 2 ? mul(graph, missing, missing) : graph.node("Pow", [missing, scalar(graph, gamma)], { datatype: "FP32", shape: missing.shape });
+  const perRow = mul(graph, easy, truth);
+  return neg(graph, reduceMean(graph, classWeights === undefined ? perRow : mul(graph, perRow, gather(graph, graph.constant("FP32", [classes], classWeights), flat)), [0]));
 }
 
 const reshapeFlat = (graph: Graph, x: Value, rows: Value): Value => graph.node("Reshape", [x, ints(graph, [-1])], { datatype: x.datatype, shape: [rows.shape[0] ?? 1] });

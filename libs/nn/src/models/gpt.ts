@@ -18,10 +18,12 @@ import type { TransformerDimensions } from "./transformer-dimensions.ts";
 export interface GptOptions extends TransformerDimensions {
   /** Whether the last layer shares the table of tokens. @default true */
   readonly tied?: boolean;
+  /** Width inside a layer. @default 4 · width */
+  readonly intermediate?: number;
 }
 
 /** The logits of each next token. ids: INT64 [batch, sequence] → [batch, sequence, vocabulary]. */
-export function gpt(nn: Scope, ids: Value, { vocabulary, layers, width, heads, positions, dropout: rate = 0, tied = true }: GptOptions): Value {
+export function gpt(nn: Scope, ids: Value, { vocabulary, layers, width, heads, positions, dropout: rate = 0, tied = true, intermediate = 4 * width }: GptOptions): Value {
   const { graph } = nn;
   const body = nn.child("transformer");
   const dense = { initialize: normal(0.02), initializeBias: zeros };
@@ -36,7 +38,7 @@ export function gpt(nn: Scope, ids: Value, { vocabulary, layers, width, heads, p
     const [query, key, value] = splitLast(graph, linear(own.child("attn.c_attn"), layerNorm(own.child("ln_1"), stream), 3 * width, dense), 3) as [Value, Value, Value];
     const seen = attention(own.child("attn"), query, key, value, { heads, masks, dropout: rate });
     stream = add(graph, stream, dropout(own, linear(own.child("attn.c_proj"), seen, width, last), rate, "attn.dropout"));
-    const inner = gelu(nn, linear(own.child("mlp.c_fc"), layerNorm(own.child("ln_2"), stream), 4 * width, dense), "tanh");
+    const inner = gelu(nn, linear(own.child("mlp.c_fc"), layerNorm(own.child("ln_2"), stream), intermediate, dense), "tanh");
     stream = add(graph, stream, dropout(own, linear(own.child("mlp.c_proj"), inner, width, last), rate, "mlp.dropout"));
   }
   const final = layerNorm(body.child("ln_f"), stream);

@@ -130,6 +130,17 @@ def focal(z, t, alpha, gamma):
 
 loss_case("focalLoss", {"z": z, "t": t}, lambda z, t: focal(z, t, 0.25, 2))
 loss_case("focalLoss of another exponent", {"z": z, "t": t}, lambda z, t: focal(z, t, 0.6, 1.5))
+z4 = torch.randn(5, 4) * 2
+classes = torch.tensor([0, 3, 2, 2, 1])
+
+
+def softmax_focal(z, labels, gamma, weights):
+    truth = F.log_softmax(z, -1).gather(1, labels[:, None])[:, 0]
+    return (-weights[labels] * (1 - truth.exp()) ** gamma * truth).mean()
+
+
+loss_case("softmaxFocalLoss", {"z": z4, "labels": classes}, lambda z, labels: softmax_focal(z, labels, 2, torch.ones(4)))
+loss_case("softmaxFocalLoss with weights", {"z": z4, "labels": classes}, lambda z, labels: softmax_focal(z, labels, 1.5, torch.tensor([0.5, 2.0, 1.0, 1.5])))
 loss_case("hingeLoss", {"z": z, "t": t}, lambda z, t: F.relu(1 - (2 * t - 1) * z).mean())
 x, t = torch.randn(4, 3) * 2, torch.randn(4, 3)
 loss_case("meanSquaredError", {"x": x, "t": t}, lambda x, t: F.mse_loss(x, t))
