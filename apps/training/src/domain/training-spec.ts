@@ -230,8 +230,9 @@ function defaultEpochs(rowCount: number, batchSize: number, family: TrainingSpec
 
 /** The target's classes; undefined for a numeric column, whose distinct values only the trainer sees. */
 function classesOf({ targetColumn = "" }: TrainingSpecDraft, dataset: DatasetRecord): readonly string[] | undefined {
-  if (dataset.format !== "csv") {
-    if (targetColumn !== "") throw invalid("target_column", "images are predicted by their labels: leave it empty");
+  if (dataset.columns.length === 0) {
+    if (targetColumn !== "") throw invalid("target_column", "only tables have columns, images are predicted by their labels: leave it empty");
+    if (dataset.format === "text" || dataset.format === "chat") return undefined;
     return suitable(dataset.labelClasses, "the labels");
   }
   const usable = dataset.columns.filter(({ kind }) => kind !== "ignored").map(({ name }) => name);
@@ -241,7 +242,12 @@ function classesOf({ targetColumn = "" }: TrainingSpecDraft, dataset: DatasetRec
   const column = dataset.columns.find(({ name }) => name === targetColumn);
   if (column === undefined || column.kind === "ignored") throw invalid("target_column", `"${targetColumn}" is no column that can be predicted: the data set has ${listed(usable)}`);
   if (usable.length < 2) throw invalid("target_column", `"${targetColumn}" is the only usable column: there is nothing to predict it from`);
-  if (column.kind === "categorical") return suitable(column.categories, `column "${targetColumn}"`);
+  const empty = dataset.columns.find(({ kind, statistics }) => kind !== "ignored" && statistics?.presentCount === 0);
+  if (empty !== undefined) {
+    throw new StatusError("COLUMN_UNSUITABLE", `column "${empty.name}" has no value in any of ${dataset.rowCount} rows: make a version in which it is ignored (servable datasets update … --ignore), or fill it`, { metadata: { field: "dataset.columns", column: empty.name } });
+  }
+  if (column.kind === "text" || column.kind === "datetime") throw invalid("target_column", `"${targetColumn}" holds ${column.kind === "text" ? "free text" : "moments"}, which are no classes: declare it categorical, or choose another column`);
+  if (column.kind === "categorical" || column.kind === "boolean") return suitable(column.categories, `column "${targetColumn}"`);
   if (column.standardDeviation === 0) throw unsuitable(`column "${targetColumn}" has one value only`);
   return undefined;
 }
