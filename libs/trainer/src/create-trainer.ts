@@ -102,7 +102,6 @@ class GraphTrainer implements Trainer {
     const list = (Array.isArray(batches) ? batches : [batches]) as readonly Feeds[];
     if (list.length === 0) throw new StatusError("INPUT_MISSING", "a step needs at least one batch");
     const sizes = list.map((batch) => sizesOf(this.#signature.inputs, batch));
-    const plans = sizes.map((each) => this.#trainingPlan(each));
     const weights = weightsOf(sizes);
     const { arena } = this.#state;
     const { optimizer, clipNorm, clipValue } = this.#options;
@@ -111,9 +110,9 @@ class GraphTrainer implements Trainer {
     arena.clearRows();
     this.#state.beginBuffers();
     let loss = 0;
-    plans.forEach((plan, index) => {
+    list.forEach((batch, index) => {
       const weight = weights[index] ?? 1;
-      loss += weight * plan.run(list[index] as Feeds, { step, index, weight });
+      loss += weight * this.#trainingPlan(sizes[index] ?? {}).run(batch, { step, index, weight });
     });
     const gradientNorm = arena.gradientNorm();
     if (!Number.isFinite(loss) || !Number.isFinite(gradientNorm)) return { step: this.#step, loss, gradientNorm, learningRate, applied: false };

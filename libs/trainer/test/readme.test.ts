@@ -1,0 +1,19 @@
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { describe, it } from "node:test";
+
+for (const library of ["trainer", "optim"]) {
+  describe(`the README of ${library}`, () => {
+    it("shows a script that runs as it stands and says what it says", () => {
+      const readme = readFileSync(new URL(`../../${library}/README.md`, import.meta.url), "utf8");
+      const script = /```ts\n([\s\S]*?)```/.exec(readme)?.[1] ?? "";
+      const wanted = [...script.matchAll(/console\.log\(.*\/\/ (.*)/g)].map(([, text = ""]) => text);
+
+      const output = execFileSync(process.execPath, ["--input-type=module-typescript", "--eval", script], { cwd: new URL("..", import.meta.url).pathname, encoding: "utf8" });
+
+      assert.ok(wanted.length > 0);
+      assert.deepEqual(output.trim().split("\n"), wanted);
+    });
+  });
+}
