@@ -3,7 +3,7 @@ import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { describe, it } from "node:test";
 
-for (const library of ["trainer", "optim"]) {
+for (const library of ["trainer", "optim", "weights"]) {
   describe(`the README of ${library}`, () => {
     it("shows a script that runs as it stands and says what it says", () => {
       const readme = readFileSync(new URL(`../../${library}/README.md`, import.meta.url), "utf8");
