@@ -5,6 +5,7 @@ import { isFloat } from "@servable/tensor";
 import { Graph, GraphError, add, type GraphNode, type Value } from "@servable/onnx";
 import { noRule } from "./no-rule.ts";
 import { MULTIPLE_OUTPUTS, RULES } from "./rules/index.ts";
+import type { RuleContext } from "./rules/rule.ts";
 
 /** Rows of a table that a Gather picked, and what the loss wants of them. */
 export interface PickedRows {
@@ -12,6 +13,12 @@ export interface PickedRows {
   readonly indices: Value;
   /** [...indices' shape, ...a row's shape] */
   readonly upstream: Value;
+}
+
+/** How gradients are written. */
+export interface GradientOptions {
+  /** Whether operators of onnxruntime's own (com.microsoft) may be used: false for graphs that other runtimes are to run. @default true */
+  readonly contrib?: boolean;
 }
 
 /** What the walk found. */
@@ -27,7 +34,7 @@ export interface Collected {
  *
  * @throws GraphError when `loss` is no single real number, a value is not real, or an operator on the way has no rule
  */
-export function walkBackward(graph: Graph, loss: Value, wrt: readonly Value[], tables: ReadonlySet<Value> = new Set()): Collected {
+export function walkBackward(graph: Graph, loss: Value, wrt: readonly Value[], { contrib = true, tables = new Set() }: GradientOptions & { readonly tables?: ReadonlySet<Value> } = {}): Collected {
   check(loss, wrt);
   const nodes = [...graph.nodes];
   const wanted = dependents(nodes, wrt);
@@ -43,7 +50,7 @@ export function walkBackward(graph: Graph, loss: Value, wrt: readonly Value[], t
       continue;
     }
     const needed = node.inputs.map((input) => input !== undefined && wanted.has(input));
-    inputGradients(graph, node, upstreams, needed).forEach((gradient, index) => {
+    inputGradients({ graph, node, upstreams, needed, contrib }).forEach((gradient, index) => {
       const input = node.inputs[index];
       if (gradient === undefined || input === undefined || needed[index] !== true) return;
       const before = collected.get(input);
@@ -71,7 +78,8 @@ function check(loss: Value, wrt: readonly Value[]): void {
   if (whole !== undefined) throw new GraphError(`"${whole.name}" is ${whole.datatype}: only real numbers have a gradient`);
 }
 
-function inputGradients(graph: Graph, node: GraphNode, upstreams: readonly (Value | undefined)[], needed: readonly boolean[]): (Value | undefined)[] {
+function inputGradients(step: Omit<RuleContext, "upstream">): (Value | undefined)[] {
+  const { node, upstreams } = step;
   const operator = node.domain === "" || node.domain === "ai.onnx" ? node.opType : `${node.domain}::${node.opType}`;
   const where = node.outputs.find((output) => output !== undefined)?.name ?? "";
   const rule = RULES[operator];
@@ -80,7 +88,7 @@ function inputGradients(graph: Graph, node: GraphNode, upstreams: readonly (Valu
   const [upstream] = single ? upstreams : upstreams.filter((each) => each !== undefined);
   if (upstream === undefined || (single && upstreams.slice(1).some((each) => each !== undefined))) throw new GraphError(`${operator} ("${where}") has a gradient rule for its first output only, and the loss depends on another one`);
   try {
-    return rule({ graph, node, upstream, upstreams, needed });
+    return rule({ ...step, upstream });
   } catch (error) {
     if (error instanceof GraphError) throw new GraphError(`${operator} ("${where}"): ${error.message}`, { cause: error });
     throw error;

@@ -2,7 +2,7 @@
 // backward pass.
 
 import type { Graph, Value } from "@servable/onnx";
-import { dependents, walkBackward } from "./backward-walk.ts";
+import { dependents, walkBackward, type GradientOptions } from "./backward-walk.ts";
 import { zerosLike } from "./rules/rule.ts";
 
 /**
@@ -16,8 +16,8 @@ import { zerosLike } from "./rules/rule.ts";
  * @throws GraphError when `loss` has more than one element, or an operator on the way has no rule
  * @example const [dw] = gradients(graph, loss, [w]); // for loss = mean(x·w): MatMul(Transpose(x), dy)
  */
-export function gradients(graph: Graph, loss: Value, wrt: readonly Value[]): Value[] {
-  const { gradients: collected } = walkBackward(graph, loss, wrt);
+export function gradients(graph: Graph, loss: Value, wrt: readonly Value[], options: GradientOptions = {}): Value[] {
+  const { gradients: collected } = walkBackward(graph, loss, wrt, options);
   return wrt.map((value) => collected.get(value) ?? zerosLike(graph, value));
 }
 

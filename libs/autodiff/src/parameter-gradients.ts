@@ -4,7 +4,7 @@
 
 import { ELEMENT_TYPES, GraphError, add, cast, mul, type Dimension, type Graph, type GraphNode, type Value } from "@servable/onnx";
 import { intAttribute } from "@servable/onnx";
-import { walkBackward, type PickedRows } from "./backward-walk.ts";
+import { walkBackward, type GradientOptions, type PickedRows } from "./backward-walk.ts";
 import { ints, reshapeTo, zerosLike } from "./rules/rule.ts";
 
 /** A gradient with the shape and datatype of its parameter. */
@@ -36,10 +36,10 @@ const TABLE_ROWS_MIN = 32;
  * @throws GraphError as `gradients` does
  * @example const [dTable] = parameterGradients(graph, loss, [table]); // { kind: "rows", indices: [k], rows: [k, d] }
  */
-export function parameterGradients(graph: Graph, loss: Value, parameters: readonly Value[]): (DenseGradient | RowGradient)[] {
+export function parameterGradients(graph: Graph, loss: Value, parameters: readonly Value[], options: GradientOptions = {}): (DenseGradient | RowGradient)[] {
   const nodes = ancestors(graph.nodes, loss);
   const tables = new Set(parameters.filter((parameter) => parameter !== loss && isTable(parameter, nodes)));
-  const { gradients, picked } = walkBackward(graph, loss, parameters, tables);
+  const { gradients, picked } = walkBackward(graph, loss, parameters, { ...options, tables });
   return parameters.map((parameter) => {
     const uses = picked.get(parameter);
     if (uses !== undefined) return rowGradient(graph, parameter, uses);

@@ -44,10 +44,11 @@ export const ACTIVATIONS: Readonly<Record<string, Rule>> = {
   ThresholdedRelu: factor(({ graph, node }, x) => indicator(graph, greater(graph, x, scalar(graph, x, floatAttribute(node, "alpha", 1))), x)),
   /** g where |x| > λ: the bias is constant */
   Shrink: factor(({ graph, node }, x) => indicator(graph, greater(graph, sameAs(graph, "Abs", [x], x), scalar(graph, x, floatAttribute(node, "lambd", 0.5))), x)),
-  /** 0 below -3, g above 3, g·(x/3 + ½) between */
+  /** 0 up to -3, g from 3 on, g·(x/3 + ½) between */
   HardSwish: factor(({ graph }, x) => {
     const inner = add(graph, times(graph, x, 1 / 3), scalar(graph, x, 0.5));
-    return where(graph, greater(graph, x, scalar(graph, x, 3)), scalar(graph, x, 1), mul(graph, between(graph, x, -3, 3), inner));
+    const one = scalar(graph, x, 1);
+    return where(graph, greater(graph, scalar(graph, x, 3), x), mul(graph, indicator(graph, greater(graph, x, scalar(graph, x, -3)), x), inner), one);
   }),
   /** with t = tanh(softplus(x)): g·(t + x·sigmoid(x)·(1-t²)) */
   Mish: factor(({ graph }, x) => {

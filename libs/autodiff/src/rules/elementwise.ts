@@ -1,5 +1,6 @@
-import { ELEMENT_TYPES, GraphError, add, cast, div, equal, exp, greater, log, mul, neg, sub, where, type Value } from "@servable/onnx";
-import { indicator, inputOf, operands, sameAs, scalar, times, unbroadcast, type Rule, type RuleContext } from "./rule.ts";
+import { ELEMENT_TYPES, GraphError, add, cast, div, equal, exp, greater, mul, neg, sub, where, type Value } from "@servable/onnx";
+import { power } from "./power.ts";
+import { indicator, inputOf, numbersOf, operands, sameAs, scalar, times, unbroadcast, type Rule, type RuleContext } from "./rule.ts";
 
 // g = upstream gradient, x = input, y = output.
 
@@ -29,19 +30,7 @@ export const ELEMENTWISE: Readonly<Record<string, Rule>> = {
   Mul: binary(({ graph, upstream }, _, b) => mul(graph, upstream, b), ({ graph, upstream }, a) => mul(graph, upstream, a)),
   /** g/b; -g·y/b */
   Div: binary(({ graph, upstream }, _, b) => div(graph, upstream, b), ({ graph, upstream }, _, b, y) => neg(graph, div(graph, mul(graph, upstream, y), b))),
-  /** g·n·x^(n-1); g·y·log(x) where x > 0, else 0. The exponent may have another datatype. */
-  Pow: binary(
-    ({ graph, upstream }, x, n) => {
-      const exponent = n.datatype === x.datatype ? n : cast(graph, n, x.datatype, ELEMENT_TYPES[x.datatype]);
-      const power = graph.node("Pow", [x, sub(graph, exponent, scalar(graph, x, 1))], { datatype: x.datatype, shape: upstream.shape });
-      return mul(graph, upstream, mul(graph, exponent, power));
-    },
-    ({ graph, upstream }, x, _, y) => {
-      const positive = greater(graph, x, scalar(graph, x, 0));
-      const safe = where(graph, positive, x, scalar(graph, x, 1));
-      return mul(graph, upstream, where(graph, positive, mul(graph, y, log(graph, safe)), scalar(graph, x, 0)));
-    },
-  ),
+  Pow: power,
   /** Each gets g where it is the largest (smallest); ties share. */
   Max: extremum,
   Min: extremum,
@@ -71,16 +60,27 @@ export const ELEMENTWISE: Readonly<Record<string, Rule>> = {
   Neg: ({ graph, upstream }) => [neg(graph, upstream)],
   /** g */
   Identity: ({ upstream }) => [upstream],
-  /** g, as at inference: nothing is dropped. */
-  Dropout: ({ node, upstream }) => {
-    if (node.inputs[2] !== undefined) throw new GraphError("only the inference form, without training_mode, has a gradient");
-    return [upstream];
+  /** g·mask/(1 - ratio), with the mask that the node gives; g at inference. */
+  Dropout: (context) => {
+    const { graph, node, upstream } = context;
+    const { a: x } = operands(context);
+    const training = node.inputs[2];
+    if (training === undefined) return [upstream];
+    const mode = numbersOf(graph, training)?.[0];
+    if (mode === undefined) throw new GraphError("a training_mode that is computed has no gradient: make it a constant");
+    if (mode === 0) return [upstream];
+    const mask = indicator(graph, graph.optionalOutput(node, 1, { datatype: "BOOL", shape: x.shape }), x);
+    const ratio = node.inputs[1];
+    const kept = oneMinus(graph, ratio === undefined ? scalar(graph, x, 0.5) : ratio.datatype === x.datatype ? ratio : cast(graph, ratio, x.datatype));
+    return [div(graph, mul(graph, upstream, mask), kept)];
   },
   /** g in the input's datatype. */
   Cast: (context) => {
     const { a } = operands(context);
     return [cast(context.graph, context.upstream, a.datatype, ELEMENT_TYPES[a.datatype])];
   },
+  /** The same. */
+  CastLike: (context) => [cast(context.graph, context.upstream, operands(context).a.datatype)],
   /** g·y */
   Exp: factor((_, __, y) => y),
   /** g/x */
@@ -121,6 +121,7 @@ export const ELEMENTWISE: Readonly<Record<string, Rule>> = {
   Ceil: flat,
   Round: flat,
   Sign: flat,
+  Hardmax: flat,
 };
 
 function extremum(context: RuleContext): (Value | undefined)[] {

@@ -1,7 +1,7 @@
 // Gradients of picking are adding back. They are ScatterElements(add), never ScatterND(add): onnxruntime runs the latter on
 // several threads and loses updates when indices repeat.
 
-import { GraphError, intAttribute, textAttribute, type Graph, type Value } from "@servable/onnx";
+import { GraphError, cast, gemm, intAttribute, textAttribute, type Graph, type Value } from "@servable/onnx";
 import { scatterFlat } from "./scatter-flat.ts";
 import { inputOf, ints, operands, reshapeTo, sizeList, sizesOf, zerosLike, type Rule } from "./rule.ts";
 
@@ -15,6 +15,7 @@ export const INDEXING: Readonly<Record<string, Rule>> = {
     const rank = data.shape.length;
     const stated = intAttribute(node, "axis", 0);
     const axis = stated < 0 ? stated + rank : stated;
+    if (axis === 0 && isSmallTable(data)) return [byOneHot(graph, data, indices, upstream)];
     const shape = data.shape.map((size, at) => (at === axis ? "?picked" : size));
     const rows = reshapeTo(graph, upstream, sizeList(graph, axis === 0 ? [] : sizesOf(graph, data, 0, axis), [-1], axis === rank - 1 ? [] : sizesOf(graph, data, axis + 1)), shape);
     const line = reshapeTo(graph, indices, ints(graph, data.shape.map((_, at) => (at === axis ? -1 : 1))), data.shape.map((_, at) => (at === axis ? "?picked" : 1)));
@@ -30,8 +31,7 @@ export const INDEXING: Readonly<Record<string, Rule>> = {
   GatherND: (context) => {
     const { graph, node, upstream } = context;
     const [data, indices] = [inputOf(context, 0), inputOf(context, 1)];
-    if (intAttribute(node, "batch_dims", 0) !== 0) throw new GraphError("batch_dims has no gradient");
-    return [scatterFlat(graph, upstream, flatIndices(graph, data, indices), data)];
+    return [scatterFlat(graph, upstream, flatIndices(graph, data, indices, intAttribute(node, "batch_dims", 0)), data)];
   },
   /** At the indices: data gets none where it was overwritten, updates get what is there. */
   ScatterElements: (context) => {
@@ -63,16 +63,31 @@ export const INDEXING: Readonly<Record<string, Rule>> = {
   },
 };
 
+/** Rows up to which a product with one-hot indices is cheaper than adding row by row: see TABLE_ROWS_MIN of parameter-gradients.ts. */
+const ONE_HOT_ROWS_MAX = 32;
+
+function isSmallTable({ datatype, shape: [rows, width, ...more] }: Value): boolean {
+  return datatype === "FP32" && typeof rows === "number" && rows <= ONE_HOT_ROWS_MAX && typeof width === "number" && more.length === 0;
+}
+
+/** onehot(indices)ᵀ·g: [rows, width] */
+function byOneHot(graph: Graph, table: Value, indices: Value, g: Value): Value {
+  const [rows, width] = table.shape as [number, number];
+  const line = reshapeTo(graph, cast(graph, indices, "INT64"), ints(graph, [-1]), ["?picked"]);
+  const chosen = graph.node("OneHot", [line, graph.constant("INT64", [], [BigInt(rows)]), graph.constant("FP32", [2], [0, 1])], { datatype: "FP32", shape: ["?picked", rows] }, { axis: -1 });
+  return gemm(graph, chosen, reshapeTo(graph, g, ints(graph, [-1, width]), ["?picked", width]), { transA: true });
+}
+
 function scatter(graph: Graph, data: Value, indices: Value, updates: Value, axis: number, reduction = "none"): Value {
   return graph.node("ScatterElements", [data, indices, updates], { datatype: data.datatype, shape: data.shape }, { axis, reduction });
 }
 
 /** Row-major places of the elements that GatherND picks: [indices…, what they pick]. */
-function flatIndices(graph: Graph, data: Value, indices: Value): Value {
+function flatIndices(graph: Graph, data: Value, indices: Value, batchDims: number): Value {
   const depth = indices.shape.at(-1);
   if (typeof depth !== "number") throw new GraphError("indices of a length that varies have no gradient");
   // All places as numbers, then the same GatherND over them: whoever picked them gives them back.
-  return graph.node("GatherND", [places(graph, data), indices], { datatype: "INT64", shape: [...indices.shape.slice(0, -1), ...data.shape.slice(depth)] });
+  return graph.node("GatherND", [places(graph, data), indices], { datatype: "INT64", shape: [...indices.shape.slice(0, -1), ...data.shape.slice(batchDims + depth)] }, { batch_dims: batchDims });
 }
 
 /** 0, 1, 2, … in the shape of a value: what an operator that moves elements does with them says where each came from. */

@@ -1,5 +1,6 @@
-import { GraphError, broadcastShapes, floatAttribute, gemm, intAttribute, textAttribute, type Dimension, type Graph, type Value } from "@servable/onnx";
-import { inputOf, ints, reshapeLike, reshapeTo, times, unbroadcast, type Rule, type RuleContext } from "./rule.ts";
+import { GraphError, floatAttribute, gemm, intAttribute, op, textAttribute, unsqueeze, type Dimension, type Graph, type Value } from "@servable/onnx";
+import { product, type ProductOptions } from "./product.ts";
+import { inputOf, ints, reshapeLike, reshapeTo, spreadLike, times, unbroadcast, type Rule, type RuleContext } from "./rule.ts";
 
 /** Matrix products. */
 export const MATMUL: Readonly<Record<string, Rule>> = {
@@ -8,22 +9,22 @@ export const MATMUL: Readonly<Record<string, Rule>> = {
     const { graph, upstream, needed } = context;
     const [a, b] = [inputOf(context, 0), inputOf(context, 1)];
     // A vector is a row on the left and a column on the right; its axis is missing in y.
-    const row = a.shape.length === 1 ? unsqueeze(graph, a, 0) : a;
-    const column = b.shape.length === 1 ? unsqueeze(graph, b, 1) : b;
-    const tall = b.shape.length === 1 ? unsqueeze(graph, upstream, upstream.shape.length) : upstream;
-    const g = a.shape.length === 1 ? unsqueeze(graph, tall, tall.shape.length - 1) : tall;
+    const row = a.shape.length === 1 ? unsqueeze(graph, a, [0]) : a;
+    const column = b.shape.length === 1 ? unsqueeze(graph, b, [1]) : b;
+    const tall = b.shape.length === 1 ? unsqueeze(graph, upstream, [upstream.shape.length]) : upstream;
+    const g = a.shape.length === 1 ? unsqueeze(graph, tall, [tall.shape.length - 1]) : tall;
     const back = (gradient: Value, operand: Value, matrix: Value): Value => {
       const summed = unbroadcast(graph, gradient, matrix);
       return matrix === operand ? summed : reshapeLike(graph, summed, operand);
     };
-    return [needed[0] === true ? back(product(graph, g, column, { transB: true }), a, row) : undefined, needed[1] === true ? back(weightGradient(graph, row, g, column), b, column) : undefined];
+    return [needed[0] === true ? back(product(context, g, column, { transB: true }), a, row) : undefined, needed[1] === true ? back(weightGradient(context, row, g, column), b, column) : undefined];
   },
   /** y = α·a'·b' */
   "com.microsoft::FusedMatMul": (context) => {
     const { graph, node, upstream, needed } = context;
     const [a, b] = [inputOf(context, 0), inputOf(context, 1)];
     if (a.shape.length < 2 || b.shape.length < 2 || intAttribute(node, "transBatchA", 0) + intAttribute(node, "transBatchB", 0) > 0) throw new GraphError("this form of FusedMatMul has no gradient");
-    const [da, db] = factors(context, product, a, b);
+    const [da, db] = factors(context, (x, z, options) => product(context, x, z, options), a, b);
     const alpha = floatAttribute(node, "alpha", 1);
     return [needed[0] === true ? unbroadcast(graph, scaled(graph, da(upstream), alpha), a) : undefined, needed[1] === true ? unbroadcast(graph, scaled(graph, db(upstream), alpha), b) : undefined];
   },
@@ -32,7 +33,7 @@ export const MATMUL: Readonly<Record<string, Rule>> = {
     const { graph, node, upstream, needed } = context;
     const [a, b] = [inputOf(context, 0), inputOf(context, 1)];
     const c = node.inputs[2];
-    const [da, db] = factors(context, gemm, a, b);
+    const [da, db] = factors(context, (x, z, options) => gemm(graph, x, z, options), a, b);
     const alpha = floatAttribute(node, "alpha", 1);
     return [
       needed[0] === true ? scaled(graph, da(upstream), alpha) : undefined,
@@ -51,44 +52,34 @@ export const MATMUL: Readonly<Record<string, Rule>> = {
       if (input === undefined || needed[index] !== true) return undefined;
       const others = letters.map((each, at) => ({ each, at })).filter(({ at }) => at !== index);
       const seen = new Set([result, ...others.map(({ each }) => each)].join(""));
-      if ([...own].some((letter) => !seen.has(letter))) throw new GraphError(`the index ${own} of operand ${index} is summed alone, which has no gradient here`);
-      const equation = `${[result, ...others.map(({ each }) => each)].join()}->${own}`;
-      return graph.node("Einsum", [upstream, ...others.map(({ at }) => node.inputs[at])], { datatype: input.datatype, shape: input.shape }, { equation });
+      // An index that is summed in this operand alone gets the same gradient all along.
+      const kept = [...own].filter((letter) => seen.has(letter));
+      const equation = `${[result, ...others.map(({ each }) => each)].join()}->${kept.join("")}`;
+      const found = op(graph, "Einsum", [upstream, ...others.map(({ at }) => node.inputs[at])], { equation });
+      return kept.length === own.length ? found : spreadLike(graph, unsqueeze(graph, found, [...own].flatMap((letter, axis) => (seen.has(letter) ? [] : [axis]))), input);
     });
   },
 };
 
-type Product = (graph: Graph, a: Value, b: Value, options: { transA?: boolean; transB?: boolean }) => Value;
+type Product = (a: Value, b: Value, options: ProductOptions) => Value;
 
 /** For y = a'·b', transposed as the node says: da and db, from g. */
-function factors({ graph, node }: RuleContext, multiply: Product, a: Value, b: Value): [(g: Value) => Value, (g: Value) => Value] {
+function factors({ node }: RuleContext, multiply: Product, a: Value, b: Value): [(g: Value) => Value, (g: Value) => Value] {
   const transA = intAttribute(node, "transA", 0) === 1;
   const transB = intAttribute(node, "transB", 0) === 1;
   return [
-    (g) => (transA ? multiply(graph, b, g, { transA: transB, transB: true }) : multiply(graph, g, b, { transB: !transB })),
-    (g) => (transB ? multiply(graph, g, a, { transA: true, transB: transA }) : multiply(graph, a, g, { transA: !transA })),
+    (g) => (transA ? multiply(b, g, { transA: transB, transB: true }) : multiply(g, b, { transB: !transB })),
+    (g) => (transB ? multiply(g, a, { transA: true, transB: transA }) : multiply(a, g, { transA: !transA })),
   ];
 }
 
 /** aᵀ·g; for a weight that all of a batch share, one Gemm of everything stacked up. */
-function weightGradient(graph: Graph, a: Value, g: Value, b: Value): Value {
-  if (b.shape.length !== 2 || a.shape.length === 2) return product(graph, a, g, { transA: true });
+function weightGradient(context: RuleContext, a: Value, g: Value, b: Value): Value {
+  const { graph } = context;
+  if (b.shape.length !== 2 || a.shape.length === 2) return product(context, a, g, { transA: true });
   const stacked = (x: Value, columns: Dimension | undefined): Value =>
     typeof columns === "number" ? reshapeTo(graph, x, ints(graph, [-1, columns]), ["?rows", columns]) : graph.node("Flatten", [x], { datatype: x.datatype, shape: ["?rows", x.shape.at(-1) ?? 1] }, { axis: x.shape.length - 1 });
   return gemm(graph, stacked(a, b.shape[0]), stacked(g, b.shape[1]), { transA: true });
 }
 
-/** com.microsoft::FusedMatMul: a'·b' of matrices or batches of them, transposed without a copy. */
-function product(graph: Graph, a: Value, b: Value, { transA = false, transB = false }: { transA?: boolean; transB?: boolean }): Value {
-  if (a.shape.length === 2 && b.shape.length === 2) return gemm(graph, a, b, { transA, transB });
-  const rows = a.shape.at(transA ? -1 : -2) ?? 1;
-  const columns = b.shape.at(transB ? -2 : -1) ?? 1;
-  const shape = [...broadcastShapes(a.shape.slice(0, -2), b.shape.slice(0, -2)), rows, columns];
-  return graph.node("FusedMatMul", [a, b], { datatype: a.datatype, shape }, { transA: transA ? 1 : 0, transB: transB ? 1 : 0 }, "com.microsoft");
-}
-
 const scaled = (graph: Graph, x: Value, factor: number): Value => (factor === 1 ? x : times(graph, x, factor));
-
-function unsqueeze(graph: Graph, x: Value, axis: number): Value {
-  return graph.node("Unsqueeze", [x, ints(graph, [axis])], { datatype: x.datatype, shape: [...x.shape.slice(0, axis), 1, ...x.shape.slice(axis)] });
-}

@@ -15,13 +15,13 @@ export const maxPool: Rule = (context) => {
   if (apart && x.datatype === "FP32" && tiles(x, window)) return [byComparing(context, x, y, window.kernel as number[])];
   if (intAttribute(node, "storage_order", 0) !== 0) throw new GraphError("storage_order 1 has no gradient");
   const indices = graph.optionalOutput(node, 1, { datatype: "INT64", shape: y.shape });
-  // Windows that do not overlap need no sum: MaxUnpool is several times faster then.
-  if (apart && x.datatype === "FP32") return [graph.node("MaxUnpool", [upstream, indices, sizesOf(graph, x)], { datatype: x.datatype, shape: x.shape }, { kernel_shape: window.kernel as number[], strides: [...window.strides] })];
+  // Windows that do not overlap need no sum: MaxUnpool is several times faster then. It cannot reach over the end.
+  if (apart && x.datatype === "FP32" && intAttribute(node, "ceil_mode", 0) === 0) return [graph.node("MaxUnpool", [upstream, indices, sizesOf(graph, x)], { datatype: x.datatype, shape: x.shape }, { kernel_shape: window.kernel as number[], strides: [...window.strides] })];
   return [scatterFlat(graph, upstream, indices, x)];
 };
 
 /** Whether windows cover an image without a rest. */
-function tiles(x: Value, { kernel, strides }: Window): boolean {
+export function tiles(x: Value, { kernel, strides }: Window): boolean {
   return kernel.length === 2 && kernel.every((size, axis) => size !== undefined && strides[axis] === size && typeof x.shape[axis + 2] === "number" && Number(x.shape[axis + 2]) % size === 0);
 }
 
@@ -30,11 +30,16 @@ function tiles(x: Value, { kernel, strides }: Window): boolean {
  * only maximum of a second pool.
  */
 function byComparing({ graph, node, upstream }: RuleContext, x: Value, y: Value, [rows = 1, columns = 1]: readonly number[]): Value {
-  const spread = (value: Value): Value => graph.node("Resize", [value, undefined, graph.constant("FP32", [4], [1, 1, rows, columns])], { datatype: x.datatype, shape: x.shape }, { mode: "nearest", coordinate_transformation_mode: "asymmetric", nearest_mode: "floor" });
+  const over = (value: Value): Value => spread(graph, value, [rows, columns], x);
   const same = (a: Value, b: Value): Value => cast(graph, equal(graph, a, b), x.datatype, ELEMENT_TYPES[x.datatype]);
-  const ranked = mul(graph, same(x, spread(y)), ranks(graph, x, rows, columns));
+  const ranked = mul(graph, same(x, over(y)), ranks(graph, x, rows, columns));
   const first = sameAs(graph, "MaxPool", [ranked], y, { kernel_shape: [rows, columns], strides: [rows, columns], ...(intAttribute(node, "ceil_mode", 0) === 1 ? { ceil_mode: 1 } : {}) });
-  return mul(graph, same(ranked, spread(first)), spread(upstream));
+  return mul(graph, same(ranked, over(first)), over(upstream));
+}
+
+/** A value of each window at all of its pixels: nearest Resize takes 0.3 ms for 1.6 million. */
+export function spread(graph: Graph, value: Value, kernel: readonly number[], x: Value): Value {
+  return graph.node("Resize", [value, undefined, graph.constant("FP32", [4], [1, 1, ...kernel])], { datatype: x.datatype, shape: x.shape }, { mode: "nearest", coordinate_transformation_mode: "asymmetric", nearest_mode: "floor" });
 }
 
 /** n, n-1, …, 1 over each window: [1, 1, H, W]. Windows without any maximum (NaN) have rank 0 everywhere, and spread NaN as before. */

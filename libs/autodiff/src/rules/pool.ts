@@ -1,7 +1,7 @@
-import { GraphError, div, equal, intAttribute, intsAttribute, mul, windowOf, type Value } from "@servable/onnx";
+import { GraphError, div, intAttribute, intsAttribute, windowOf, type Dimension, type Value } from "@servable/onnx";
 import { convInputGradient, known } from "./conv.ts";
-import { maxPool } from "./max-pool.ts";
-import { countOver, indicator, operands, scalar, sizesOf, spreadLike, sumOver, times, type Rule, type RuleContext } from "./rule.ts";
+import { maxPool, spread, tiles } from "./max-pool.ts";
+import { countOver, ints, operands, reshapeTo, scalar, sizeList, sizesOf, spreadLike, times, zerosLike, type Rule, type RuleContext } from "./rule.ts";
 
 const spatialAxes = (x: Value): number[] => x.shape.slice(2).map((_, axis) => axis + 2);
 
@@ -9,7 +9,7 @@ const spatialAxes = (x: Value): number[] => x.shape.slice(2).map((_, axis) => ax
 export const POOL: Readonly<Record<string, Rule>> = {
   /** g at the first maximum of each window, see max-pool.ts */
   MaxPool: maxPool,
-  /** g/n to each of a window's n elements: a ConvTranspose with ones, channel by channel. */
+  /** g/n to each of a window's n elements: windows side by side by spreading, others by a ConvTranspose with ones, channel by channel. */
   AveragePool: (context) => {
     const { graph, node, upstream } = context;
     const { a: x } = operands(context);
@@ -19,6 +19,7 @@ export const POOL: Readonly<Record<string, Rule>> = {
     if (typeof channels !== "number") throw new GraphError("a number of channels that varies has no gradient");
     if (intAttribute(node, "ceil_mode", 0) === 1 && kernel.some((_, axis) => reach.outputSize(axis) === undefined || reach.outputSize(axis) !== reach.outputSize(axis, true))) throw new GraphError("ceil_mode with windows that reach over the end has no gradient");
     const window = known(reach, channels);
+    if (tiles(x, reach) && x.datatype === "FP32") return [spread(graph, times(graph, upstream, 1 / kernel.reduce((product, size) => product * size, 1)), kernel, x)];
     const all = kernel.reduce((product, size) => product * size, 1);
     const ones = onesKernel(graph, channels, kernel);
     const { strides, dilations, padsBefore, padsAfter } = window;
@@ -36,19 +37,19 @@ export const POOL: Readonly<Record<string, Rule>> = {
     const { a: x } = operands(context);
     return [spreadLike(graph, div(graph, upstream, countOver(graph, x, spatialAxes(x))), x)];
   },
-  /** g where x is the maximum; ties share */
+  /** g at the first maximum of each channel, as PyTorch */
   GlobalMaxPool: (context) => {
     const { graph, upstream } = context;
-    const { a: x, y } = operands(context);
-    const chosen = indicator(graph, equal(graph, x, y), x);
-    return [mul(graph, chosen, div(graph, upstream, sumOver(graph, chosen, spatialAxes(x))))];
+    const { a: x } = operands(context);
+    const [batch = 1, channels = 1] = x.shape;
+    const flat = (value: Value, size: Dimension): Value => reshapeTo(graph, value, sizeList(graph, [0, 0, -1]), [batch, channels, size]);
+    const rows = flat(x, "?pixels");
+    const first = graph.node("ArgMax", [rows], { datatype: "INT64", shape: [batch, channels, 1] }, { axis: 2, keepdims: 1 });
+    const placed = graph.node("ScatterElements", [zerosLike(graph, rows), first, flat(upstream, 1)], { datatype: x.datatype, shape: rows.shape }, { axis: 2 });
+    return [reshapeTo(graph, placed, sizesOf(graph, x), x.shape)];
   },
 };
 
 function onesKernel(graph: RuleContext["graph"], channels: number, kernel: readonly number[]): Value {
-  const shape = [channels, 1, ...kernel];
-  const count = shape.reduce((product, size) => product * size, 1);
-  return graph.constant("FP32", shape, tensorValues(count));
+  return graph.node("Expand", [graph.constant("FP32", [], [1]), ints(graph, [channels, 1, ...kernel])], { datatype: "FP32", shape: [channels, 1, ...kernel] });
 }
-
-const tensorValues = (count: number): number[] => new Array<number>(count).fill(1);

@@ -1,4 +1,4 @@
-import { div, equal, exp, intAttribute, mul, where, type Value } from "@servable/onnx";
+import { cast, div, equal, exp, intAttribute, mul, op, where, type Value } from "@servable/onnx";
 import { countOver, indicator, ints, numbersOf, operands, reshapeTo, sameAs, scalar, sizesOf, spreadLike, sumOver, times, type Rule, type RuleContext } from "./rule.ts";
 
 // g = upstream gradient, x = input, y = output; both with their reduced axes back as size 1.
@@ -44,13 +44,22 @@ export const REDUCTIONS: Readonly<Record<string, Rule>> = {
     if (axes === undefined) return div(graph, g, countOver(graph, x, x.shape.map((_, axis) => axis)));
     const picked = graph.node("Gather", [sizesOf(graph, x), axes], { datatype: "INT64", shape: axes.shape }, { axis: 0 });
     const count = graph.node("ReduceProd", [picked], { datatype: "INT64", shape: [] }, { keepdims: 0 });
-    return div(graph, g, graph.node("CastLike", [count, x], { datatype: x.datatype, shape: [] }));
+    return div(graph, g, cast(graph, count, x.datatype));
   }),
   /** g where x is the extremum; ties share */
   ReduceMax: extremum,
   ReduceMin: extremum,
-  /** g·y/x; an x of 0 is not differentiated by it */
-  ReduceProd: reduction(({ graph }, { x, y, g }) => div(graph, mul(graph, g, y), x)),
+  /** g times the product of the others: y/x where nothing is 0; the product of the rest for the only 0; 0 beside a 0 */
+  ReduceProd: reduction(({ graph, node }, { x, g, axes }) => {
+    const [zero, one] = [scalar(graph, x, 0), scalar(graph, x, 1)];
+    const empty = equal(graph, x, zero);
+    const kept = { keepdims: 1, noop_with_empty_axes: intAttribute(node, "noop_with_empty_axes", 0) };
+    const safe = where(graph, empty, one, x);
+    const rest = op(graph, "ReduceProd", [safe, axes], kept);
+    const zeros = op(graph, "ReduceSum", [indicator(graph, empty, x), axes], kept);
+    const others = where(graph, empty, indicator(graph, equal(graph, zeros, one), x), div(graph, indicator(graph, equal(graph, zeros, zero), x), safe));
+    return mul(graph, g, mul(graph, rest, others));
+  }),
   /** g·sign(x) */
   ReduceL1: reduction(({ graph }, { x, g }) => mul(graph, g, sameAs(graph, "Sign", [x], x))),
   /** x·g/y; rows of zeros get zeros */

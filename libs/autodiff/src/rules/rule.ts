@@ -11,6 +11,8 @@ export interface RuleContext {
   readonly upstreams: readonly (Value | undefined)[];
   /** Which inputs need a gradient; the others may be left undefined. */
   readonly needed: readonly boolean[];
+  /** Whether operators of onnxruntime's own (com.microsoft) may be used. */
+  readonly contrib: boolean;
 }
 
 /** The gradients of a node's inputs, in their order. */
