@@ -1,6 +1,6 @@
-// All cases of an opset in one graph: a session for each case takes longer to make than everything that is computed.
+// Many cases in one graph: a session for each case takes longer to make than everything that is computed.
 
-import { Graph, OPSET, add, buildModel, cast, importGraph, mod, mul, readModel, reduceSum, type Value } from "@servable/onnx";
+import { Graph, OPSET, add, buildModel, cast, importGraph, mod, mul, readModel, reduceSum, reshape, type Value } from "@servable/onnx";
 import ort from "onnxruntime-node";
 import { gradients } from "../../src/index.ts";
 import { places } from "../../src/rules/indexing.ts";
@@ -25,9 +25,14 @@ export interface CaseGraphs {
   results(points: ReadonlyMap<RuleCase, readonly (readonly number[])[]>): Promise<ReadonlyMap<RuleCase, CaseResult>>;
 }
 
+/** To make a session takes more than twice as long for twice as many nodes. */
+const GROUP_CASES = 60;
+
 /** Builds all cases, with sizes known beforehand or only to the run. */
 export async function buildCases(cases: readonly RuleCase[], open: boolean): Promise<CaseGraphs> {
-  const groups = await Promise.all([...new Set(cases.map(({ opset }) => opset ?? OPSET))].map((opset) => buildGroup(cases.filter((rule) => (rule.opset ?? OPSET) === opset), opset, open)));
+  const opsets = [...new Set(cases.map(({ opset }) => opset ?? OPSET))].map((opset) => cases.filter((rule) => (rule.opset ?? OPSET) === opset));
+  const groups: Awaited<ReturnType<typeof buildGroup>>[] = [];
+  for (const same of opsets) for (let from = 0; from < same.length; from += GROUP_CASES) groups.push(await buildGroup(same.slice(from, from + GROUP_CASES), same[0]?.opset ?? OPSET, open));
   return {
     errorOf: (rule) => groups.map(({ errors }) => errors.get(rule)).find((error) => error !== undefined),
     losses: async (points) => new Map((await Promise.all(groups.map((group) => group.losses(points)))).flatMap((losses) => [...losses])),
@@ -48,10 +53,14 @@ async function buildGroup(cases: readonly RuleCase[], opset: number, open: boole
   const [forward, backward] = [new Graph(), new Graph()];
   forward.opset = backward.opset = opset;
   const errors = new Map<RuleCase, unknown>();
+  // Differences take hundreds of runs: their graph gets the numbers of all cases as one tensor.
+  const sizes = cases.flatMap((rule) => shapesOf(rule).map(sizeOfShape));
+  const parts = [...forward.nodeOf("Split", [forward.input("all", "FP32", [sizes.reduce((sum, size) => sum + size, 0)]), forward.constant("INT64", [sizes.length], sizes.map(BigInt))], sizes.map((size) => ({ datatype: "FP32", shape: [size] })), { axis: 0 })] as Value[];
   const build = (rule: RuleCase, index: number, graph: Graph, differentiate: boolean): Built[] => {
+    const key = `c${index}`;
+    const own = graph === forward ? parts.splice(0, shapesOf(rule).length) : [];
     try {
-      const key = `c${index}`;
-      const inputs = shapesOf(rule).map((_, at) => graph.input(`${key}.x${at}`, "FP32", openShapes(rule, open, key)[at] ?? []));
+      const inputs = shapesOf(rule).map((shape, at) => (own[at] === undefined ? graph.input(`${key}.x${at}`, "FP32", openShapes(rule, open, key)[at] ?? []) : reshape(graph, own[at], shape)));
       const bytes = modelOf(rule, open, key);
       const model = importGraph(readModel(bytes), { graph, inputs: Object.fromEntries(namesOf(rule).map((name, at) => [name, inputs[at] as Value])) });
       const outputs = [...model.outputs.values()];
@@ -68,8 +77,8 @@ async function buildGroup(cases: readonly RuleCase[], opset: number, open: boole
   const named = built.flatMap(({ key, loss, grads, outputs }) => [[`${key}.loss`, loss], ...grads.map((value, at) => [`${key}.d${at}`, value]), ...outputs.map((value, at) => [`${key}.y${at}`, value])] as [string, Value][]);
   const [slow, fast] = await Promise.all([ort.InferenceSession.create(buildModel({ graph: backward, outputs: Object.fromEntries(named) }), QUIET), ort.InferenceSession.create(buildModel({ graph: forward, outputs: { losses: sums } }), QUIET)]);
   // Inputs of cases that could not be built are inputs all the same.
-  const feeds = (graph: Graph, points: ReadonlyMap<RuleCase, readonly (readonly number[])[]>): Record<string, ort.Tensor> => {
-    const known = new Set(graph.inputs.map(({ name }) => name));
+  const feeds = (points: ReadonlyMap<RuleCase, readonly (readonly number[])[]>): Record<string, ort.Tensor> => {
+    const known = new Set(backward.inputs.map(({ name }) => name));
     const all = cases.flatMap((rule, index) => shapesOf(rule).map((shape, at) => [`c${index}.x${at}`, new ort.Tensor("float32", Float32Array.from(points.get(rule)?.[at] ?? []), [...shape])] as const));
     return Object.fromEntries(all.filter(([name]) => known.has(name)));
   };
@@ -77,11 +86,12 @@ async function buildGroup(cases: readonly RuleCase[], opset: number, open: boole
     errors,
     errorOf: (rule) => errors.get(rule),
     losses: async (points) => {
-      const { losses } = await fast.run(feeds(forward, points));
+      const all = Float32Array.from(cases.flatMap((rule) => (points.get(rule) ?? []).flat()));
+      const { losses } = await fast.run({ all: new ort.Tensor("float32", all, [all.length]) });
       return new Map(rows.map(({ rule }, at) => [rule, Number(losses?.data[at])]));
     },
     results: async (points) => {
-      const results = await slow.run(feeds(backward, points));
+      const results = await slow.run(feeds(points));
       const numbers = (name: string): number[] => Array.from((results[name] as ort.Tensor).data as Float32Array, Number);
       return new Map(built.map(({ rule, key, grads, outputs }) => [rule, { loss: numbers(`${key}.loss`)[0] ?? NaN, gradients: grads.map((_, at) => numbers(`${key}.d${at}`)), outputs: outputs.map(({ shape }, at) => ({ values: numbers(`${key}.y${at}`), shape: results[`${key}.y${at}`]?.dims ?? [], inferred: shape })) }]));
     },
@@ -90,11 +100,18 @@ async function buildGroup(cases: readonly RuleCase[], opset: number, open: boole
 
 /** Σ y·sin(7.3 + 1.7·(place mod 13) + output): every element of every output has a gradient of its own. */
 function weighted(graph: Graph, y: Value, at: number): Value {
-  const place = cast(graph, mod(graph, places(graph, y), graph.constant("INT64", [], [13n])), "FP32");
-  const angle = add(graph, mul(graph, place, graph.constant("FP32", [], [1.7])), graph.constant("FP32", [], [7.3 + at]));
-  const weights = graph.node("Sin", [angle], { datatype: "FP32", shape: y.shape });
-  return reduceSum(graph, mul(graph, y, weights), y.shape.map((_, axis) => axis));
+  return reduceSum(graph, mul(graph, y, weightsLike(graph, y, 7.3 + at)), y.shape.map((_, axis) => axis));
 }
+
+function weightsLike(graph: Graph, y: Value, shift: number): Value {
+  const shape = y.shape.filter((size) => typeof size === "number");
+  if (shape.length === y.shape.length) return graph.constant("FP32", shape, Array.from({ length: sizeOfShape(shape) }, (_, index) => Math.sin(1.7 * (index % 13) + shift)));
+  const place = cast(graph, mod(graph, places(graph, y), graph.constant("INT64", [], [13n])), "FP32");
+  const angle = add(graph, mul(graph, place, graph.constant("FP32", [], [1.7])), graph.constant("FP32", [], [shift]));
+  return graph.node("Sin", [angle], { datatype: "FP32", shape: y.shape });
+}
+
+const sizeOfShape = (shape: readonly number[]): number => shape.reduce((product, size) => product * size, 1);
 
 const namesOf = ({ operands }: RuleCase): string[] => operands.flatMap((operand, index) => (isShape(operand) ? [`x${index}`] : []));
 
