@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { buildModel, type Value } from "@servable/onnx";
+import { parameterFormula } from "@servable/testing";
 import ort from "onnxruntime-node";
 import { Scope, bertClassifier, gpt, languageModel, lenet, llama, mlp, resnet, resnet18, resnet20, smallCnn } from "../src/index.ts";
-import { formula } from "./support/formula.ts";
 import { assertClose, readGoldens, type GoldenTensor } from "./support/golden.ts";
 
 const goldens = readGoldens<Record<string, GoldenTensor>>("models.json");
@@ -44,7 +44,7 @@ async function run(nn: Scope, outputs: Readonly<Record<string, Value>>): Promise
 function filled(build: (nn: Scope) => unknown, dimensions: Record<string, number>): Map<string, Float32Array> {
   const nn = new Scope({ mode: "eval", dimensions });
   build(nn);
-  return new Map([...nn.parameters, ...nn.buffers].map(({ name, shape }) => [name, formula(name, shape)]));
+  return new Map([...nn.parameters, ...nn.buffers].map(({ name, shape }) => [name, parameterFormula(name, shape)]));
 }
 
 describe("ready models", () => {

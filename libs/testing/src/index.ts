@@ -1,4 +1,5 @@
 export { testDatabases, type TestDatabase } from "./databases.ts";
+export { parameterFormula } from "./parameter-formula.ts";
 export { startPostgres, type TestPostgres } from "./postgres.ts";
 export { seededRandom, type SeededRandom } from "./seeded-random.ts";
 export { sharedAsset, skipWithout } from "./shared-assets.ts";

@@ -168,7 +168,7 @@ class BertClassifier(nn.Module):
 
 
 def fill(module):
-    """Parameters by a formula that the other side knows, see formula.ts: no golden file holds weights."""
+    """Parameters by a formula that the other side knows, see parameterFormula of @servable/testing: no golden file holds weights."""
     for name, value in module.state_dict().items():
         if value.dtype == torch.float32:
             value.copy_(formula(name, list(value.shape)))

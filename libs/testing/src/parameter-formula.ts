@@ -1,8 +1,8 @@
 /**
- * Values of a parameter by a formula that the PyTorch side knows as well (goldens/torch_models.py), so that no golden file
+ * Values of a parameter by a formula that the PyTorch side knows as well (libs/nn/test/goldens/torch_models.py), so that no golden file
  * holds weights. Whole numbers below 2⁵³ alone: the same on every machine.
  */
-export function formula(name: string, shape: readonly number[]): Float32Array {
+export function parameterFormula(name: string, shape: readonly number[]): Float32Array {
   const count = shape.reduce((product, size) => product * size, 1);
   const key = [...name].reduce((sum, character, index) => sum + (index + 1) * (character.codePointAt(0) ?? 0), 0) % 1009;
   const modulus = 2_147_483_647;

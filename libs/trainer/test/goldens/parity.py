@@ -1,0 +1,91 @@
+"""Losses of training by PyTorch, for parity.test.ts (tiny models) and bench/parity.bench.ts (full ones).
+
+python parity.py tiny > parity.json; python parity.py full [CASE] prints {"case": {"losses": [...], "milliseconds": median of a step}}
+"""
+import json
+import pathlib
+import statistics
+import sys
+import time
+
+import torch
+import torch.nn.functional as F
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[3] / "nn/test/goldens"))
+import torch_models as models  # noqa: E402
+
+torch.set_num_threads(1)
+size = sys.argv[1] if len(sys.argv) > 1 else "tiny"
+only = sys.argv[2] if len(sys.argv) > 2 else None
+STEPS = 20 if size == "tiny" else 100
+WINDOW = 1_000_003
+
+
+def numbers(step, *shape):
+    """Batches by a formula that the other side knows: support/parity-cases.ts."""
+    count = 1
+    for each in shape:
+        count *= each
+    x = (torch.arange(count, dtype=torch.int64) * 7919 + step * 104_729) % WINDOW
+    return ((x * 48_271 % 2_147_483_647).double() / 2_147_483_647 * 2 - 1).float().reshape(shape)
+
+
+def wholes(step, below, *shape):
+    count = 1
+    for each in shape:
+        count *= each
+    return ((torch.arange(count, dtype=torch.int64) * 7919 + step * 104_729) % WINDOW * 48_271 % 2_147_483_647 % below).reshape(shape)
+
+
+def vision(model, batch, *shape, classes=10):
+    return model, lambda step: F.cross_entropy(model(numbers(step, batch, *shape)), wholes(step, classes, batch))
+
+
+def gpt(model, batch, length, vocabulary):
+    return model, lambda step: F.cross_entropy(model(wholes(step, vocabulary, batch, length)).flatten(0, 1), wholes(step + 1, vocabulary, batch, length).flatten())
+
+
+def bert(model, batch, length, vocabulary, classes):
+    # Each text is one token shorter than the one before.
+    mask = (torch.arange(length)[None, :] < length - (torch.arange(batch) % (length // 2))[:, None]).long()
+    return model, lambda step: F.cross_entropy(model(wholes(step, vocabulary, batch, length), mask), wholes(step, classes, batch))
+
+
+CASES = {
+    "tiny": {
+        "mlp": lambda: vision(models.Mlp(16, [8], 10), 8, 16),
+        "lenet": lambda: vision(models.LeNet(), 4, 1, 28, 28),
+        "small cnn": lambda: vision(models.SmallCnn(flat=576), 4, 1, 12, 12),
+        "resnet": lambda: vision(models.ResNet((1, 1), (8, 12)), 4, 3, 16, 16),
+        "gpt": lambda: gpt(models.Gpt(50, 2, 16, 2, 8), 2, 8, 50),
+        "bert": lambda: bert(models.BertClassifier(50, 2, 16, 2, 8, 5), 4, 8, 50, 5),
+    },
+    "full": {
+        "mlp": lambda: vision(models.Mlp(784, [128], 10), 32, 784),
+        "lenet": lambda: vision(models.LeNet(), 64, 1, 28, 28),
+        "small cnn": lambda: vision(models.SmallCnn(), 64, 1, 28, 28),
+        "resnet": lambda: vision(models.ResNet(), 32, 3, 32, 32),
+        "gpt": lambda: gpt(models.Gpt(4096, 4, 128, 4, 64), 16, 64, 4096),
+        "bert": lambda: bert(models.BertClassifier(30_522, 4, 256, 4, 64, 77), 16, 64, 30_522, 77),
+    },
+}
+
+results = {}
+for name, build in CASES[size].items():
+    if only is not None and name != only:
+        continue
+    model, loss_of = build()
+    models.fill(model)
+    model.train()
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
+    losses, times = [], []
+    for step in range(STEPS):
+        began = time.perf_counter()
+        loss = loss_of(step)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(float(f"{loss.item():.8g}"))
+        times.append(time.perf_counter() - began)
+    results[name] = {"losses": losses, **({} if size == "tiny" else {"milliseconds": round(statistics.median(times[5:]) * 1e3, 3)})}
+print(json.dumps(results, separators=(",", ":")).replace("},", "},\n"))
