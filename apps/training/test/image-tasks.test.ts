@@ -93,7 +93,7 @@ describe("learning from pictures", () => {
     const files = [{ role: "images", path: npy(join(directory.path, "nan.npy"), [12, 4, 4], pixels) }, { role: "labels", path: npy(join(directory.path, "labels.npy"), [12], BigInt64Array.from({ length: 12 }, (_, index) => BigInt(index % 2))) }];
     const input: AttemptInput = { files, format: "npy", columns: [], missingValues: [], outputDir: directory.path, spec: { ...SPEC_DEFAULTS, family: "softmax_regression", validationFraction: 0 } };
 
-    await assert.rejects(readTask(input), { reason: "DATASET_MALFORMED", message: /image 6 has the pixel NaN/ });
+    await assert.rejects(readTask(input), { reason: "DATASET_MALFORMED", message: /row 6: NaN|image 6 has the pixel NaN/ });
   });
 
   it("refuses pictures that are too small for the family", async () => {

@@ -4,7 +4,7 @@ import type { Feeds } from "../../src/index.ts";
 /** A network with its batches, known to both sides: goldens/parity.py has the same. */
 export interface ParityCase {
   readonly network: Network;
-  feeds(step: number): Feeds;
+  readonly feeds: (step: number) => Feeds;
 }
 
 const WINDOW = 1_000_003;

@@ -1,0 +1,47 @@
+// A hundred steps of Adam from the same weights over the same batches, here and in PyTorch on the CPU, one thread each: how far
+// the losses are apart, and the median step. PyTorch runs by SERVABLE_BENCH_PYTHON (default python3); without it our side runs
+// alone. Leaves out: reading data, evaluation, more threads. `PARITY=bert` runs one case.
+
+import { spawnSync } from "node:child_process";
+import { fileURLToPath } from "node:url";
+import { Scope } from "@servable/nn";
+import { adam } from "@servable/optim";
+import { parameterFormula } from "@servable/testing";
+import { createTrainer } from "../src/index.ts";
+import { FULL } from "../test/support/parity-cases.ts";
+
+const STEPS = 100;
+const WARM_UP = 5;
+const script = fileURLToPath(new URL("../test/goldens/parity.py", import.meta.url));
+const only = process.env["PARITY"];
+
+interface Peer {
+  readonly losses: readonly number[];
+  readonly milliseconds: number;
+}
+
+console.log("case        ms a step   PyTorch   ratio   largest distance of losses in 100 steps   first → last loss");
+for (const [name, { network, feeds }] of Object.entries(FULL)) {
+  if (only !== undefined && only !== name) continue;
+  const scope = new Scope({ mode: "eval" });
+  network(scope);
+  const initial = new Map([...scope.parameters, ...scope.buffers].map(({ name: parameter, shape }) => [parameter, parameterFormula(parameter, shape)] as const));
+  await using trainer = await createTrainer({ network, optimizer: adam({ learningRate: 1e-3 }), initial });
+  const losses: number[] = [];
+  const times: number[] = [];
+  for (let step = 0; step < STEPS; step++) {
+    const batch = feeds(step);
+    const began = performance.now();
+    losses.push((await trainer.step(batch)).loss);
+    times.push(performance.now() - began);
+  }
+  const own = times.slice(WARM_UP).sort((a, b) => a - b)[Math.floor((STEPS - WARM_UP) / 2)] ?? NaN;
+  const peer = pytorch(name);
+  const apart = peer === undefined ? NaN : Math.max(...losses.map((loss, step) => Math.abs(loss - (peer.losses[step] ?? NaN))));
+  console.log(`${name.padEnd(11)} ${own.toFixed(2).padStart(9)} ${(peer?.milliseconds ?? NaN).toFixed(2).padStart(9)} ${(own / (peer?.milliseconds ?? NaN)).toFixed(2).padStart(7)}   ${apart.toExponential(1).padStart(10)}   ${losses[0]?.toFixed(4)} → ${losses.at(-1)?.toFixed(4)}`);
+}
+
+function pytorch(name: string): Peer | undefined {
+  const { stdout, status } = spawnSync(process.env["SERVABLE_BENCH_PYTHON"] ?? "python3", [script, "full", name], { encoding: "utf8" });
+  return status === 0 ? (JSON.parse(stdout) as Record<string, Peer>)[name] : undefined;
+}
