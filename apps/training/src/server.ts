@@ -17,7 +17,9 @@ import { JobLog } from "./domain/job-log.ts";
 import { JobQueue } from "./domain/job-queue.ts";
 import { JobRegistry } from "./domain/job-registry.ts";
 import { JobRunner } from "./domain/job-runner.ts";
-import { jobObserver, recordCall, traced } from "./events.ts";
+import { Studies } from "./domain/study/studies.ts";
+import { StudyLog } from "./domain/study/study-log.ts";
+import { jobObserver, recordCall, studyObserver, traced } from "./events.ts";
 import { childProcessExecutor } from "./executor/child-process-executor.ts";
 import { childProcessInspector, childProcessSplitter } from "./executor/child-process-inspector.ts";
 import { trainingService } from "./rpc/training-service.ts";
@@ -47,7 +49,8 @@ export async function startServer(config: TrainingConfig, overrides: TrainingOve
   const database = stack.use(await openDatabase<TrainingSchema>({ url: config.databaseUrl, namespace: "training", migrations: TRAINING_MIGRATIONS }));
   const registry = stack.adopt(createChannel(config.registryAddress, { token: config.internalToken }), (channel) => channel.close());
   const store = createTrainingStore(database.sql);
-  const log = new JobLog({ store, changes: new ChangeSignal(), now });
+  const changes = new ChangeSignal();
+  const log = new JobLog({ store, changes, now });
   const blobs = await openFileBlobStore(config.blobDir);
   const reading = { timeoutMs: config.inspectionTimeoutMs, memoryBytesMax: config.inspectionMemoryBytesMax };
   const datasets = new DatasetCatalog({ store, blobs, inspect: overrides.inspect ?? childProcessInspector(reading), limits: config.datasetLimits, now });
@@ -69,10 +72,12 @@ export async function startServer(config: TrainingConfig, overrides: TrainingOve
   const bounds = { queuedMax: config.queuedMax, projectQueuedMax: config.projectQueuedMax };
   const jobs = new JobRegistry({ store, log, queue, baseModels, observer, bounds, now });
   const estimate = jobEstimator({ datasets, splits, baseModels, execute, limits, workDir, now });
+  const studyLog = new StudyLog({ store, changes, now });
+  const studies = stack.use(new Studies({ store, log: studyLog, changes, jobs, observer: studyObserver(logger), now }));
   const server = stack.use(
     await startGrpcServer({
       address: config.listen,
-      services: [trainingService({ datasets, splits, jobs, log, vault, estimate, price })],
+      services: [trainingService({ datasets, splits, jobs, log, vault, estimate, price, study: { studies, log: studyLog } })],
       authenticate: internalAuthenticator(config.internalToken),
       onCallEnd: recordCall,
       logger,
@@ -80,6 +85,7 @@ export async function startServer(config: TrainingConfig, overrides: TrainingOve
   );
   // Only now: a start that fails because the port is taken must not have touched another service's jobs.
   await queue.start();
+  await studies.start();
   const owned = stack.move();
   return { address: server.address, [Symbol.asyncDispose]: () => owned.disposeAsync() };
 }

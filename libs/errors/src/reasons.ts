@@ -59,6 +59,7 @@ export const REASONS = {
   ARTIFACT_NOT_FOUND: { code: "NOT_FOUND", retry: false, help: "Read the version: it lists its artifacts." },
   DEPLOYMENT_NOT_FOUND: { code: "NOT_FOUND", retry: false, help: "List the deployments, or deploy the model." },
   DATASET_NOT_FOUND: { code: "NOT_FOUND", retry: false, help: "List the data sets, or upload the one you mean." },
+  TUNING_STUDY_NOT_FOUND: { code: "NOT_FOUND", retry: false, help: "List the tuning studies." },
   TRAINING_JOB_NOT_FOUND: { code: "NOT_FOUND", retry: false, help: "List the training jobs." },
   ALREADY_EXISTS: { code: "ALREADY_EXISTS", retry: false, help: "Choose another id, or use the resource that is there." },
   ETAG_MISMATCH: { code: "ABORTED", retry: false, help: "The resource changed meanwhile: read it again, then write with its new etag." },

@@ -19,3 +19,6 @@ export { type Slice, type SliceColumn, type SliceOptions } from "./slices.ts";
 export { renderModelCard } from "./report/render-model-card.ts";
 export { renderReport } from "./report/render-report.ts";
 export { type LearningPoint, type ReportInput } from "./report/report-input.ts";
+export { html, type Html } from "./report/html.ts";
+export { plot, type Plot, type Point, type Series } from "./report/plot.ts";
+export { REPORT_STYLE } from "./report/report-style.ts";

@@ -100,7 +100,7 @@ export class DatasetCatalog {
     parseName(DATASET_NAME, name);
     const digests = await this.#deps.store.transact(async (store) => {
       if ((await store.datasets.lock(name)) === undefined) throw datasetNotFound(name);
-      const user = await store.jobs.activeOn(name);
+      const user = (await store.jobs.activeOn(name)) ?? (await store.studies.activeOn(name));
       if (user !== undefined) throw new StatusError("RESOURCE_IN_USE", `${name} is used by ${user.name}: wait for its end or cancel it first`, { metadata: { user: user.name } });
       const blobs = await store.datasets.blobsOf(name);
       await store.datasets.delete(name);

@@ -119,6 +119,8 @@ export interface ProgressRecord {
   readonly loss: number;
   readonly validationLoss?: number | undefined;
   readonly validationAccuracy?: number | undefined;
+  /** Looks at the validation rows so far. */
+  readonly evaluationCount?: number | undefined;
   readonly stepsPerSecond: number;
   /** Everything measured on the validation rows at the last look. */
   readonly metrics?: Readonly<Record<string, number>> | undefined;

@@ -1,3 +1,4 @@
+import type { StudyStore } from "./study/study-store.ts";
 import type { DatasetRecord, JobEventRecord, JobRecord, JobState } from "./records.ts";
 import type { CheckpointRecord } from "./run-record.ts";
 
@@ -85,6 +86,7 @@ export interface TrainingStore {
     /** A job that has not ended and uses the data set. */
     activeOn(dataset: string): Promise<JobRecord | undefined>;
   };
+  readonly studies: StudyStore;
   readonly events: {
     /** Gives the next offset of the job within the transaction; forgets all but the newest `keep`. */
     append(job: string, event: Omit<JobEventRecord, "offset">, keep: number): Promise<number>;

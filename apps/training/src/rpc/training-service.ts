@@ -17,6 +17,9 @@ import { datasetMethods } from "./dataset-methods.ts";
 import { eventMessage, jobMessage } from "./messages.ts";
 import { checkpointMessage, estimateMessage, limitsRecord } from "./run-messages.ts";
 import { specDraft } from "./spec-messages.ts";
+import type { Studies } from "../domain/study/studies.ts";
+import type { StudyLog } from "../domain/study/study-log.ts";
+import { studyMethods } from "./study-methods.ts";
 
 /** What the service stands on. */
 export interface TrainingServiceDeps {
@@ -27,10 +30,11 @@ export interface TrainingServiceDeps {
   readonly vault: CheckpointVault;
   readonly estimate: JobEstimator;
   readonly price: Price;
+  readonly study: { readonly studies: Studies; readonly log: StudyLog };
 }
 
 /** servable.training.v1.TrainingService over the domain. */
-export function trainingService({ datasets, splits, jobs, log, vault, estimate, price }: TrainingServiceDeps): ServiceRegistration {
+export function trainingService({ datasets, splits, jobs, log, vault, estimate, price, study }: TrainingServiceDeps): ServiceRegistration {
   return implement(TrainingService, {
     ...datasetMethods({ datasets, splits }),
 
@@ -77,15 +81,7 @@ export function trainingService({ datasets, splits, jobs, log, vault, estimate, 
       const { rows, nextPageToken } = pageOf(all.slice(0, size + 1), size, list, ({ step }) => step);
       return { checkpoints: rows.map(checkpointMessage), nextPageToken };
     },
-    createTuningStudy: notYet,
-    getTuningStudy: notYet,
-    listTuningStudies: notYet,
-    cancelTuningStudy: notYet,
-    pauseTuningStudy: notYet,
-    resumeTuningStudy: notYet,
-    listTrials: notYet,
-    watchTuningStudy: notYet,
-    getTuningStudyReport: notYet,
+    ...studyMethods(study),
     async *watchTrainingJob({ name, afterOffset }, { identity, signal }) {
       authorize(identity, "user", name);
       const { name: job } = await jobs.get(name);
@@ -103,8 +99,4 @@ function jobDraft(parent: string, jobId: string, job: TrainingJob, requestId: st
   const { dataset, model, spec, priority, labels, limits, reproducedJob } = job;
   if (spec === undefined && reproducedJob === "") throw required("training_job.spec");
   return { parent, jobId, dataset, model, spec: spec === undefined ? {} : specDraft(spec), requestId, priority, labels, limits: limitsRecord(limits), reproducedJob };
-}
-
-function notYet(): never {
-  throw new StatusError("UNIMPLEMENTED", "this service does not know the method yet");
 }

@@ -1,11 +1,12 @@
 import { sql, type Kysely } from "kysely";
 import type { Migration } from "kysely/migration";
+import { createStudyTables, type StudySchema } from "./study-schema.ts";
 
 /**
  * Tables of the service. What is searched has a column; the rest of a record is JSON text. `revision` exists to be
  * incremented: an UPDATE locks its row on both databases, which SELECT … FOR UPDATE does not.
  */
-export interface TrainingSchema {
+export interface TrainingSchema extends StudySchema {
   training_dataset: { name: string; project: string; revision: number; version: number };
   training_dataset_version: { dataset: string; version: number; digest: string; record_json: string };
   /** Files and splits of all versions. */
@@ -38,6 +39,7 @@ export const TRAINING_MIGRATIONS: Readonly<Record<string, Migration>> = {
   "0001_training": { up: createTables },
   "0002_job_execution": { up: addExecution },
   "0003_dataset_versions": { up: addDatasetVersions },
+  "0005_tuning_studies": { up: createStudyTables },
 };
 
 async function createTables(db: Kysely<unknown>): Promise<void> {

@@ -6,6 +6,7 @@ import { sqlJobEvents } from "./job-event-store.ts";
 import { sqlJobs } from "./job-store.ts";
 import { sqlShares } from "./share-store.ts";
 import type { TrainingSchema } from "./schema.ts";
+import { sqlStudies } from "./study-store.ts";
 
 /** The service's store on SQLite or PostgreSQL. */
 export function createTrainingStore(db: Kysely<TrainingSchema>): TrainingStore {
@@ -14,6 +15,7 @@ export function createTrainingStore(db: Kysely<TrainingSchema>): TrainingStore {
     datasets: sqlDatasets(db),
     jobs: sqlJobs(db),
     events: sqlJobEvents(db),
+    studies: sqlStudies(db),
     checkpoints: sqlCheckpoints(db),
     shares: sqlShares(db),
   };
