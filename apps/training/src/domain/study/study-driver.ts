@@ -78,6 +78,11 @@ async function follow({ store, log, jobs, observer, now }: StudyDriverDeps, stud
   const job = await ensureJob({ store, jobs }, study, name, trialDraft(study, trial));
   if (job === undefined) return;
   if (job instanceof StatusError) return endTrial(log, observer, study.name, trial.number, { state: "FAILED", settled: true, failureReason: job.reason, failureMessage: job.message, endTimeMs: now() });
+  if (job.datasetDigest !== study.datasetDigest) {
+    // Trials over different rows cannot be compared.
+    const failureMessage = `${study.dataset} has another version than when the study began: create another study`;
+    return endTrial(log, observer, study.name, trial.number, { state: "FAILED", failureReason: "DATASET_CHANGED", failureMessage, endTimeMs: now() });
+  }
   const events = await store.events.after(name, trial.seenOffset, EVENTS_BATCH);
   // A job read before its events may have ended meanwhile: what was read first decides, the next look sees the rest.
   await log.edit(study.name, async ({ study: current, trials, updateTrial, become }) => {
