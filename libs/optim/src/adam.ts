@@ -1,4 +1,4 @@
-import type { Lanes } from "./kernel/lanes.ts";
+import { flushed, type Lanes } from "./kernel/lanes.ts";
 import { PENALTY_SCALARS, checkSettings, penalizedGradient, penalizedNumber, penaltyScalars, type Optimizer, type PenaltyOptions, type StepContext } from "./optimizer.ts";
 
 /** Settings that Adam and AdamW share. */
@@ -71,7 +71,7 @@ function adamLike(name: string, { learningRate = 1e-3, beta1 = 0.9, beta2 = 0.99
         const parameter = lanes.load("parameter");
         const gradient = penalizedGradient(lanes, parameter, penalties);
         const before = lanes.load("m");
-        const m = lanes.keep(lanes.add(before, lanes.mul(lanes.sub(gradient, before), lanes.scalar("blend1"))));
+        const m = lanes.flush(lanes.add(before, lanes.mul(lanes.sub(gradient, before), lanes.scalar("blend1"))));
         const v = lanes.keep(lanes.add(lanes.mul(lanes.load("v"), lanes.scalar("beta2")), lanes.mul(lanes.mul(gradient, gradient), lanes.scalar("blend2"))));
         lanes.store("m", m);
         lanes.store("v", v);
@@ -87,7 +87,7 @@ function adamLike(name: string, { learningRate = 1e-3, beta1 = 0.9, beta2 = 0.99
       for (let i = 0; i < parameter.length; i++) {
         const p = parameter[i] as number;
         const g = penalizedNumber(gradients[i] as number, p, penalties, context);
-        const first = f((m[i] as number) + f(f(g - (m[i] as number)) * blend1));
+        const first = flushed(f((m[i] as number) + f(f(g - (m[i] as number)) * blend1)));
         const second = f(f((v[i] as number) * b2) + f(f(g * g) * blend2));
         m[i] = first;
         v[i] = second;

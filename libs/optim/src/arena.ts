@@ -126,9 +126,9 @@ export class Arena {
 
   /** Euclidean length of all gradients together; NaN or infinite where one of them is. */
   gradientNorm(): number {
-    const sum = this.#kernels["sumOfSquares"] as (pointer: number, count: number) => number;
+    const { sumOfSquares: sum, sumOfMany } = this.#kernels as { sumOfSquares: (pointer: number, count: number) => number; sumOfMany: (pointer: number, count: number) => number };
     let total = 0;
-    for (const [from, count] of this.#gradientRuns()) total += sum(this.#address("gradient", from), count);
+    for (const [from, count] of this.#gradientRuns()) total += (count % ALIGN === 0 ? sumOfMany : sum)(this.#address("gradient", from), count);
     return Math.sqrt(total);
   }
 
@@ -255,7 +255,7 @@ const SUBTRACT: Kernel = {
 
 function compile({ kernel }: Optimizer, memory: WasmMemory): WasmExports {
   return instantiate(
-    encodeModule([loopOf("update", kernel), loopOf("updateIdle", kernel, ["gradient"]), loopOf("clamp", CLAMP), loopOf("average", AVERAGE), loopOf("subtract", SUBTRACT), sumOfSquares("sumOfSquares")]),
+    encodeModule([loopOf("update", kernel), loopOf("updateIdle", kernel, ["gradient"]), loopOf("clamp", CLAMP), loopOf("average", AVERAGE), loopOf("subtract", SUBTRACT), sumOfSquares("sumOfSquares", 1), sumOfSquares("sumOfMany", ALIGN / 4)]),
     memory,
   );
 }

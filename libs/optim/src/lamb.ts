@@ -1,4 +1,4 @@
-import type { Lanes } from "./kernel/lanes.ts";
+import { flushed, type Lanes } from "./kernel/lanes.ts";
 import type { WasmExports } from "./kernel/machine.ts";
 import { PENALTY_SCALARS, checkSettings, penalizedGradient, penalizedNumber, penaltyScalars, type Optimizer, type PenaltyOptions, type StepContext } from "./optimizer.ts";
 
@@ -55,7 +55,7 @@ export function lamb({ learningRate = 1e-3, beta1 = 0.9, beta2 = 0.999, epsilon 
         const parameter = lanes.load("parameter");
         const gradient = penalizedGradient(lanes, parameter, penalties);
         const before = lanes.load("m");
-        const m = lanes.keep(lanes.add(before, lanes.mul(lanes.sub(gradient, before), lanes.scalar("blend1"))));
+        const m = lanes.flush(lanes.add(before, lanes.mul(lanes.sub(gradient, before), lanes.scalar("blend1"))));
         const v = lanes.keep(lanes.add(lanes.mul(lanes.load("v"), lanes.scalar("beta2")), lanes.mul(lanes.mul(gradient, gradient), lanes.scalar("blend2"))));
         lanes.store("m", m);
         lanes.store("v", v);
@@ -73,7 +73,7 @@ export function lamb({ learningRate = 1e-3, beta1 = 0.9, beta2 = 0.999, epsilon 
       const [blend1, b2, blend2, correction1, correction2, eps, decay] = scalars(context).slice(PENALTY_SCALARS.length).map(f) as [number, number, number, number, number, number, number];
       const directions = parameter.map((p, i) => {
         const g = penalizedNumber(gradients[i] as number, p, penalties, context);
-        const first = f((m[i] as number) + f(f(g - (m[i] as number)) * blend1));
+        const first = flushed(f((m[i] as number) + f(f(g - (m[i] as number)) * blend1)));
         const second = f(f((v[i] as number) * b2) + f(f(g * g) * blend2));
         m[i] = first;
         v[i] = second;

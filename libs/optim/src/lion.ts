@@ -1,4 +1,4 @@
-import type { Lanes } from "./kernel/lanes.ts";
+import { flushed, type Lanes } from "./kernel/lanes.ts";
 import { PENALTY_SCALARS, checkSettings, penalizedGradient, penalizedNumber, penaltyScalars, type Optimizer, type PenaltyOptions, type StepContext } from "./optimizer.ts";
 
 /** Settings of {@link lion}. */
@@ -44,7 +44,7 @@ export function lion({ learningRate = 1e-4, beta1 = 0.9, beta2 = 0.99, weightDec
         const mix = (old: string, fresh: string) => lanes.add(lanes.mul(m, lanes.scalar(old)), lanes.mul(gradient, lanes.scalar(fresh)));
         const direction = lanes.sign(mix("beta1", "blend1"));
         lanes.store("parameter", lanes.sub(lanes.mul(parameter, lanes.scalar("keep")), lanes.mul(direction, lanes.scalar("learningRate"))));
-        lanes.store("m", mix("beta2", "blend2"));
+        lanes.store("m", lanes.flush(mix("beta2", "blend2")));
       },
     },
     scalars: (context) => [...penaltyScalars(penalties, context), beta1, 1 - beta1, beta2, 1 - beta2, keepOf(context), context.learningRate],
@@ -56,7 +56,7 @@ export function lion({ learningRate = 1e-4, beta1 = 0.9, beta2 = 0.99, weightDec
         const old = m[i] as number;
         const g = penalizedNumber(gradients[i] as number, p, penalties, context);
         parameter[i] = f(f(p * keep) - f(Math.sign(f(f(old * b1) + f(g * blend1))) * rate));
-        m[i] = f(f(old * b2) + f(g * blend2));
+        m[i] = flushed(f(f(old * b2) + f(g * blend2)));
       }
     },
   };

@@ -1,4 +1,4 @@
-import type { Lanes } from "./kernel/lanes.ts";
+import { flushed, type Lanes } from "./kernel/lanes.ts";
 import { PENALTY_SCALARS, checkSettings, penalizedGradient, penalizedNumber, penaltyScalars, type Optimizer, type PenaltyOptions } from "./optimizer.ts";
 
 /** Settings of {@link rmsprop}. */
@@ -44,7 +44,7 @@ export function rmsprop({ learningRate = 0.01, smoothing = 0.99, momentum = 0, e
         lanes.store("v", v);
         let direction = lanes.div(gradient, lanes.add(lanes.sqrt(v), lanes.scalar("epsilon")));
         if (momentum !== 0) {
-          direction = lanes.keep(lanes.add(lanes.mul(lanes.scalar("momentum"), lanes.load("velocity")), direction));
+          direction = lanes.flush(lanes.add(lanes.mul(lanes.scalar("momentum"), lanes.load("velocity")), direction));
           lanes.store("velocity", direction);
         }
         lanes.store("parameter", lanes.sub(parameter, lanes.mul(lanes.scalar("learningRate"), direction)));
@@ -60,7 +60,7 @@ export function rmsprop({ learningRate = 0.01, smoothing = 0.99, momentum = 0, e
         const square = f(f((squares[i] as number) * rho) + f(f(g * g) * blend));
         squares[i] = square;
         let direction = f(g / f(f(Math.sqrt(square)) + eps));
-        if (velocity !== undefined) velocity[i] = direction = f(f(mu * (velocity[i] as number)) + direction);
+        if (velocity !== undefined) velocity[i] = direction = flushed(f(f(mu * (velocity[i] as number)) + direction));
         parameter[i] = f(p - f(rate * direction));
       }
     },

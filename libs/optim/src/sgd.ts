@@ -1,4 +1,4 @@
-import type { Lanes } from "./kernel/lanes.ts";
+import { flushed, type Lanes } from "./kernel/lanes.ts";
 import { PENALTY_SCALARS, checkSettings, penalizedGradient, penalizedNumber, penaltyScalars, type Optimizer, type PenaltyOptions } from "./optimizer.ts";
 
 /** Settings of stochastic gradient descent. */
@@ -41,7 +41,7 @@ export function sgd({ learningRate = 0.01, momentum = 0, nesterov = false, l1 = 
         const gradient = penalizedGradient(lanes, parameter, penalties);
         let direction = gradient;
         if (momentum !== 0) {
-          const velocity = lanes.keep(lanes.add(lanes.mul(lanes.scalar("momentum"), lanes.load("velocity")), gradient));
+          const velocity = lanes.flush(lanes.add(lanes.mul(lanes.scalar("momentum"), lanes.load("velocity")), gradient));
           lanes.store("velocity", velocity);
           direction = nesterov ? lanes.add(gradient, lanes.mul(lanes.scalar("momentum"), velocity)) : velocity;
         }
@@ -56,7 +56,7 @@ export function sgd({ learningRate = 0.01, momentum = 0, nesterov = false, l1 = 
         const g = penalizedNumber(gradients[i] as number, p, penalties, context);
         let direction = g;
         if (velocity !== undefined) {
-          velocity[i] = f(f(mu * (velocity[i] as number)) + g);
+          velocity[i] = flushed(f(f(mu * (velocity[i] as number)) + g));
           direction = nesterov ? f(g + f(mu * (velocity[i] as number))) : (velocity[i] as number);
         }
         parameter[i] = f(p - f(rate * direction));

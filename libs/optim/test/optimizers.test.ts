@@ -68,6 +68,25 @@ for (const [name, optimizer] of Object.entries(OPTIMIZERS)) {
       }
     });
 
+    it("lets momentum that fades away become 0, as its plain form does", () => {
+      const arena = new Arena({ tensors: [{ name: "p", size: 16 }], optimizer });
+      const [parameter, gradient, slots] = [Float32Array.from({ length: 16 }, (_, i) => number(i)), new Float32Array(16), optimizer.slots.map((slot) => new Float32Array(16).fill(slot === "v" || slot === "sum" ? 1e-6 : 2e-38))];
+      arena.parameter("p").set(parameter);
+      optimizer.slots.forEach((slot, index) => arena.slot(slot, "p").set(slots[index] ?? []));
+
+      for (let step = 1_000; step < 1_100; step++) {
+        arena.gradient("p").fill(0);
+        arena.update({ step, learningRate: optimizer.learningRate });
+        optimizer.reference(parameter, gradient, slots, { step, learningRate: optimizer.learningRate, gradientScale: 1, decay: true });
+      }
+
+      assert.deepEqual(arena.parameter("p"), parameter);
+      optimizer.slots.forEach((slot, index) => {
+        assert.deepEqual(arena.slot(slot, "p"), slots[index]);
+        assert.ok(slots[index]?.every((value) => value === 0 || Math.abs(value) >= 2 ** -126));
+      });
+    });
+
     for (const width of [8, 6]) {
       it(`moves a table of ${width} columns by rows as by the whole gradient, bit for bit`, () => {
         const rows = 20;

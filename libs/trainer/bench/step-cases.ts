@@ -34,7 +34,7 @@ function pictures(rows: number, shape: readonly number[], classes: number): Feed
 }
 
 /** Tokens as rare as in text: the k-th word about 1/k as often as the first (Zipf). */
-function tokens(rows: number, length: number, vocabulary: number, labels: "next" | number): Feeds[] {
+export function tokens(rows: number, length: number, vocabulary: number, labels: "next" | number): Feeds[] {
   return Array.from({ length: BATCHES }, (_, batch) => {
     const random = randomStream(1, `batch ${batch}`);
     const draw = (): bigint => BigInt(Math.min(vocabulary - 1, Math.floor(Math.exp(random.uniform() * Math.log(vocabulary))) - 1));
