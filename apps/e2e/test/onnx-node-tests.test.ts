@@ -3,9 +3,8 @@
 
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
-import { seededRandom, sharedAsset, skipWithout, tempDir } from "@servable/testing";
+import { seededRandom, sharedAsset, skipWithout, tempDir, unpackNodeTests, type NodeTestCase } from "@servable/testing";
 import expectedFailures from "../src/conformance/expected-failures.json" with { type: "json" };
-import { unpackNodeTests, type NodeTestCase } from "../src/conformance/node-test-cases.ts";
 import { runNodeTest } from "../src/conformance/run-node-test.ts";
 import { TestPlatform } from "../src/test-platform.ts";
 

@@ -6,3 +6,5 @@ export { sharedAsset, skipWithout } from "./shared-assets.ts";
 export { accumulatorModel, repeatModel, simpleDynaSequenceModel, simpleSequenceModel, type ModelFixture } from "./fixtures/sequence-models.ts";
 export { tempDir } from "./temp-dir.ts";
 export { addSubModel, identityModel } from "./fixtures/triton-models.ts";
+export { NODE_TEST_TOLERANCE, differenceOf, type Tolerance } from "./conformance/compare-tensors.ts";
+export { readNodeTest, unpackNodeTests, type NodeTestCase, type NodeTestData } from "./conformance/node-test-cases.ts";

@@ -1,7 +1,6 @@
 import type { ServableClient } from "@servable/client";
 import { StatusError } from "@servable/errors";
-import { differenceOf } from "./compare-tensors.ts";
-import { readNodeTest, type NodeTestCase } from "./node-test-cases.ts";
+import { differenceOf, readNodeTest, type NodeTestCase } from "@servable/testing";
 
 /** What became of a case. */
 export type NodeTestOutcome =

@@ -2,7 +2,7 @@ import type { Tensor } from "@servable/tensor";
 import { datatypeOf } from "../element-type.ts";
 import { externalDataOf, isExternal, type ExternalData } from "../external-data.ts";
 import { GraphError } from "../graph-error.ts";
-import { Graph, type Dimension, type Value } from "../graph.ts";
+import { Graph, OPSET_MAX, type Dimension, type Value } from "../graph.ts";
 import type { GraphProto, ModelProto, TensorProto } from "../gen/onnx/onnx_pb.js";
 import { operatorKey } from "../infer/infer-types.ts";
 import { signatureOf } from "../signature.ts";
@@ -37,6 +37,8 @@ export interface ImportedGraph {
 }
 
 const OPSET_FIRST = 7;
+/** Opsets beyond this one may have changed what operators mean. */
+const OPSET_LAST = 28;
 
 /**
  * Takes a read model into a graph under construction, so that nodes can be added to it: gradients with respect to any of its
@@ -52,7 +54,9 @@ export function importGraph(model: ModelProto, { graph = new Graph(), inputs: gi
   if (proto === undefined) throw new GraphError("the model has no graph");
   const opset = Number(model.opsetImport.find(({ domain }) => domain === "" || domain === "ai.onnx")?.version ?? OPSET_FIRST);
   if (opset < OPSET_FIRST) throw new GraphError(`opset ${opset} is older than ${OPSET_FIRST}`);
-  graph.requireOpset(opset);
+  if (opset > OPSET_LAST) throw new GraphError(`opset ${opset} is newer than ${OPSET_LAST}: export the model with ${OPSET_MAX} or lower`);
+  // What changed after the newest opset that onnxruntime loads is more datatypes, which it would not have kernels for anyway.
+  graph.requireOpset(Math.min(opset, OPSET_MAX));
 
   const values = new Map<string, Value>();
   const inputs = new Map<string, Value>();

@@ -7,6 +7,7 @@ import { floatAttribute, floatsAttribute, intAttribute, intsAttribute, textAttri
 import { ELEMENT_TYPES } from "../element-type.ts";
 import { GraphError } from "../graph-error.ts";
 import type { Graph, Value } from "../graph.ts";
+import { op } from "../ops/op.ts";
 import type { NodeDraft } from "../infer/infer-types.ts";
 
 type Upgrade = (node: NodeDraft, graph: Graph) => NodeDraft;
@@ -17,8 +18,9 @@ const UPGRADES: Readonly<Record<string, readonly { readonly since: number; reado
   ReduceSum: [{ since: 13, upgrade: axesAsInput }],
   Squeeze: [{ since: 13, upgrade: axesAsInput }],
   Unsqueeze: [{ since: 13, upgrade: axesAsInput }],
-  Softmax: [{ since: 13, upgrade: lastAxisOnly }],
-  LogSoftmax: [{ since: 13, upgrade: lastAxisOnly }],
+  Softmax: [{ since: 13, upgrade: oneAxis }],
+  LogSoftmax: [{ since: 13, upgrade: oneAxis }],
+  Hardmax: [{ since: 13, upgrade: oneAxis }],
   Clip: [{ since: 11, upgrade: (node, graph) => moved(node, ["min", "max"], [floatOperand(node, graph, "min", -3.4028234663852886e38), floatOperand(node, graph, "max", 3.4028234663852886e38)]) }],
   Slice: [{ since: 10, upgrade: (node, graph) => moved(node, ["starts", "ends", "axes"], ["starts", "ends", "axes"].map((name) => intsOperand(node, graph, name))) }],
   Pad: [{ since: 11, upgrade: (node, graph) => moved(node, ["pads", "value"], [intsOperand(node, graph, "pads"), floatOperand(node, graph, "value", 0)]) }],
@@ -35,7 +37,9 @@ const UPGRADES: Readonly<Record<string, readonly { readonly since: number; reado
   // The datatype is known here, and Cast has a gradient.
   CastLike: [{ since: 99, upgrade: (node) => ({ ...node, opType: "Cast", inputs: node.inputs.slice(0, 1), attributes: { to: ELEMENT_TYPES[node.inputs[1]?.datatype ?? "FP32"] } }) }],
   Scatter: [{ since: 99, upgrade: (node) => ({ ...node, opType: "ScatterElements" }) }],
-  GroupNormalization: [{ since: 21, upgrade: refuse }],
+  GroupNormalization: [{ since: 21, upgrade: channelsOfGroups }],
+  GridSample: [{ since: 20, upgrade: renamedModes }],
+  DFT: [{ since: 20, upgrade: (node, graph) => dropped({ ...node, inputs: [node.inputs[0], node.inputs[1], graph.constant("INT64", [], [BigInt(intAttribute(node, "axis", 1))])] }, "axis") }],
 };
 
 /** The node in our opset's form. @throws GraphError when there is none */
@@ -48,13 +52,33 @@ function axesAsInput(node: NodeDraft, graph: Graph): NodeDraft {
   return intsAttribute(node, "axes") === undefined ? node : moved(node, ["axes"], [intsOperand(node, graph, "axes")]);
 }
 
-/** Before opset 13 all axes from `axis` on were one; for the last axis that is the same. */
-function lastAxisOnly(node: NodeDraft): NodeDraft {
-  const rank = node.inputs[0]?.shape.length ?? 0;
+/** Before opset 13 all axes from `axis` on were one: for the last axis that is the same, else they are made one. */
+function oneAxis(node: NodeDraft, graph: Graph): NodeDraft {
+  const [x] = node.inputs;
   const axis = intAttribute(node, "axis", 1);
-  const trailing = node.inputs[0]?.shape.slice(axis + 1) ?? [];
-  if (axis === -1 || trailing.every((size) => size === 1)) return { ...node, attributes: { ...node.attributes, axis: axis < 0 ? axis : Math.min(axis, rank - 1) } };
-  throw new GraphError(`${node.opType} over several axes at once, as before opset 13`);
+  const rank = x?.shape.length ?? 0;
+  if (x === undefined || axis === -1 || x.shape.slice(axis + 1).every((size) => size === 1)) return { ...node, attributes: { ...node.attributes, axis: axis < 0 ? axis : Math.min(axis, rank - 1) } };
+  const flat = op(graph, node.opType, [op(graph, "Flatten", [x], { axis })], { axis: -1 });
+  return { ...node, opType: "Reshape", inputs: [flat, op(graph, "Shape", [x])], attributes: {} };
+}
+
+/** Before opset 21 groups had a scale and a bias, now channels have. */
+function channelsOfGroups(node: NodeDraft, graph: Graph): NodeDraft {
+  const [x, scale, bias] = node.inputs;
+  const [channels, groups] = [x?.shape[1], intAttribute(node, "num_groups", 1)];
+  if (x === undefined || typeof channels !== "number") throw new GraphError("GroupNormalization as before opset 21, with a number of channels that varies");
+  const spread = (value: Value | undefined): Value | undefined => {
+    if (value === undefined) return undefined;
+    const ints = (...sizes: number[]): Value => graph.constant("INT64", [sizes.length], sizes.map(BigInt));
+    return op(graph, "Reshape", [op(graph, "Expand", [op(graph, "Reshape", [value, ints(groups, 1)]), ints(groups, channels / groups)]), ints(channels)]);
+  };
+  return { ...node, inputs: [x, spread(scale), spread(bias)] };
+}
+
+/** Interpolations got the names that Resize uses. */
+function renamedModes(node: NodeDraft): NodeDraft {
+  const mode = textAttribute(node, "mode", "bilinear");
+  return { ...node, attributes: { ...node.attributes, mode: { bilinear: "linear", bicubic: "cubic" }[mode] ?? mode } };
 }
 
 /** Upsample, and Resize of opset 10, scale by `asymmetric` coordinates rounded down. */

@@ -1,4 +1,5 @@
-import { elementCount, elementsOf, isFloat } from "@servable/tensor";
+import { elementCount, elementsOf, isFloat, type Datatype } from "@servable/tensor";
+import { datatypeOf } from "../element-type.ts";
 import { GraphError } from "../graph-error.ts";
 import type { Attribute, Graph, OutputSpec, Value } from "../graph.ts";
 import { contentsIn } from "./contents.ts";
@@ -31,7 +32,13 @@ export function inferTypes(graph: Graph, node: NodeDraft): OutputSpec[] {
     const tensor = value && graph.initializers.get(value.name)?.tensor;
     return tensor === undefined || !isFloat(tensor.datatype) || elementCount(tensor.shape) > ELEMENTS_MAX ? undefined : elementsOf(tensor).map(Number);
   };
-  return rule({ node, inputs: node.inputs, outputCount: node.outputCount, contents: (value) => contents.of(value), floats, unknown: () => graph.unknownSize() });
+  return rule({ node, inputs: node.inputs, outputCount: node.outputCount, contents: (value) => contents.of(value), floats, datatype: knownDatatype, unknown: () => graph.unknownSize() });
+}
+
+function knownDatatype(elementType: number): Datatype {
+  const datatype = datatypeOf(elementType);
+  if (datatype === undefined) throw new GraphError(`there are no tensors of the ONNX element type ${elementType} here`);
+  return datatype;
 }
 
 /** Operands that steer shapes have a number for each axis. */

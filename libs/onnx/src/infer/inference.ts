@@ -1,3 +1,4 @@
+import type { Datatype } from "@servable/tensor";
 import { GraphError } from "../graph-error.ts";
 import { isUnknown, type Dimension, type GraphNode, type OutputSpec, type Value } from "../graph.ts";
 
@@ -10,6 +11,8 @@ export interface Inference {
   contents(value: Value | undefined): readonly Dimension[] | undefined;
   /** Elements of a constant float tensor; undefined for one that is computed. */
   floats(value: Value | undefined): readonly number[] | undefined;
+  /** The datatype of an ONNX element type. @throws GraphError for those that no tensor here has */
+  datatype(elementType: number): Datatype;
   /** A size that nobody knows yet. */
   unknown(): Dimension;
 }
