@@ -1,6 +1,5 @@
 import { intAttribute, textAttribute } from "../attributes.ts";
-import { GraphError } from "../graph-error.ts";
-import type { Dimension } from "../graph.ts";
+import type { Dimension, Value } from "../graph.ts";
 import { operand, type InferRule, type Inference } from "./inference.ts";
 
 const same: InferRule = (inference) => [operand(inference, 0)].map(({ datatype, shape }) => ({ datatype, shape }));
@@ -27,14 +26,25 @@ const skip: InferRule = (inference) => {
   return [{ datatype, shape }, { datatype: "FP32" as const, shape: kept }, { datatype: "FP32" as const, shape: kept }, { datatype, shape }].slice(0, inference.outputCount);
 };
 
-/** ai.onnx::Attention: [batch, heads, tokens, size], or [batch, tokens, heads · size]. */
+/** ai.onnx::Attention: [batch, heads, tokens, size], or [batch, tokens, heads · size]; then all keys and values so far, and the scores. */
 const attention: InferRule = (inference) => {
-  if (inference.outputCount > 1) throw new GraphError("Attention that gives keys and values too");
-  const [q, v] = [operand(inference, 0), operand(inference, 2)];
+  const [q, k, v] = [operand(inference, 0), operand(inference, 1), operand(inference, 2)];
   const width = v.shape.at(-1) ?? 1;
-  if (q.shape.length === 4) return [{ datatype: q.datatype, shape: [...q.shape.slice(0, 3), width] }];
-  return [{ datatype: q.datatype, shape: [...q.shape.slice(0, 2), wide(inference, width)] }];
+  const split = q.shape.length === 4;
+  const y = split ? [...q.shape.slice(0, 3), width] : [...q.shape.slice(0, 2), wide(inference, width)];
+  const heads = split ? (k.shape[1] ?? 1) : intAttribute(inference.node, "kv_num_heads", 1);
+  const past = inference.inputs[4]?.shape[2] ?? 0;
+  const own = split ? k.shape[2] : k.shape[1];
+  const total = past === 0 ? (own ?? 1) : typeof past === "number" && typeof own === "number" ? past + own : inference.unknown();
+  const kept = (value: Value): Dimension[] => [q.shape[0] ?? 1, heads, total, split ? (value.shape[3] ?? 1) : each(inference, value.shape[2] ?? 1, heads)];
+  const scores = [q.shape[0] ?? 1, split ? (q.shape[1] ?? 1) : intAttribute(inference.node, "q_num_heads", 1), (split ? q.shape[2] : q.shape[1]) ?? 1, total];
+  return [y, kept(k), kept(v), scores].map((shape) => ({ datatype: q.datatype, shape })).slice(0, inference.outputCount);
 };
+
+/** The size of one of several heads that stand side by side. */
+function each(inference: Inference, width: Dimension, heads: Dimension): Dimension {
+  return typeof width === "number" && typeof heads === "number" ? width / heads : inference.unknown();
+}
 
 function wide(inference: Inference, width: Dimension): Dimension {
   const heads = intAttribute(inference.node, "kv_num_heads", 1);
