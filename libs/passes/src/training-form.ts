@@ -2,7 +2,7 @@
 // trains they do what they are for, with state and random numbers kept by the scope instead of the runtime.
 
 import type { Scope } from "@servable/nn";
-import { floatAttribute, intAttribute, mul, op, scalar, sub, add, trainingBatchNormalization, type Graph, type ImportedNode, type Value } from "@servable/onnx";
+import { floatAttribute, intAttribute, mul, op, scalar, add, trainingBatchNormalization, type Graph, type ImportedNode, type Value } from "@servable/onnx";
 import { elementsOf } from "@servable/tensor";
 import type { WeightTracker } from "./weight-tracker.ts";
 
@@ -32,19 +32,15 @@ function normalised(nn: Scope, node: ImportedNode, tracker: WeightTracker, stati
   const inference = (): Value[] => [op(graph, "BatchNormalization", [x, scale, bias, mean, variance], { epsilon: { float: epsilon } })];
   if (nn.mode !== "train" || meanName === undefined || varianceName === undefined || !statistics.has(meanName) || !statistics.has(varianceName)) return intAttribute(node, "training_mode", 0) === 1 ? inference() : undefined;
   const momentum = floatAttribute(node, "momentum", 0.9);
-  const trained = trainingBatchNormalization(graph, x, { scale, bias, mean, variance }, { epsilon, momentum });
-  nn.setBuffer(meanName, trained.mean);
-  nn.setBuffer(varianceName, unbiased(graph, trained.variance, variance, momentum, x));
+  const trained = trainingBatchNormalization(graph, x, { scale, bias, mean, variance }, { epsilon });
+  nn.setBuffer(meanName, moved(graph, mean, trained.mean, momentum, 1));
+  // ONNX averages the variance divided by n, PyTorch the one divided by n - 1: so do we, as far as n is known.
+  const count = x.shape.reduce<number>((product, size, axis) => (axis === 1 ? product : typeof size === "number" ? product * size : NaN), 1);
+  nn.setBuffer(varianceName, moved(graph, variance, trained.variance, momentum, count > 1 ? count / (count - 1) : 1));
   return [trained.output];
 }
 
-/**
- * ONNX averages the variance divided by n, PyTorch the one divided by n - 1: what the batch added is made larger by n/(n - 1).
- */
-function unbiased(graph: Graph, next: Value, before: Value, momentum: number, x: Value): Value {
-  const counted = x.shape.filter((_, axis) => axis !== 1);
-  const count = counted.reduce<number>((product, size) => (typeof size === "number" ? product * size : NaN), 1);
-  if (!(count > 1)) return next;
-  const added = sub(graph, next, mul(graph, before, scalar(graph, before, momentum)));
-  return add(graph, next, mul(graph, added, scalar(graph, added, 1 / (count - 1))));
+/** running·momentum + batch·(1 - momentum)·correction */
+function moved(graph: Graph, running: Value, batch: Value, momentum: number, correction: number): Value {
+  return add(graph, mul(graph, running, scalar(graph, running, momentum)), mul(graph, batch, scalar(graph, batch, (1 - momentum) * correction)));
 }

@@ -1,4 +1,4 @@
-import { add, div, mul, reduceMean, sub, type Value } from "@servable/onnx";
+import { add, batchNormalization, div, mul, reduceMean, trainingBatchNormalization, type Value } from "@servable/onnx";
 import { ones, zeros } from "../initializers.ts";
 import { same, scalar, sizeOf, times } from "../nodes.ts";
 import type { Scope } from "../scope.ts";
@@ -51,18 +51,17 @@ export interface BatchNormOptions extends NormOptions {
 export function batchNorm(nn: Scope, x: Value, { epsilon = 1e-5, momentum = 0.1 }: BatchNormOptions = {}): Value {
   const { graph } = nn;
   const size = sizeOf(x, 1);
-  const vector = { datatype: x.datatype, shape: [size] };
   const [scale, bias] = [nn.parameter("weight", [size], ones), nn.parameter("bias", [size], zeros)];
   const [mean, variance] = [nn.buffer("running_mean", [size], zeros), nn.buffer("running_var", [size], ones)];
-  const attributes = { epsilon: { float: epsilon }, momentum: { float: 1 - momentum } };
-  if (nn.mode !== "train") return graph.node("BatchNormalization", [x, scale, bias, mean, variance], { datatype: x.datatype, shape: x.shape }, attributes);
-  const [y, nextMean, nextVariance] = graph.nodeOf("BatchNormalization", [x, scale, bias, mean, variance], [{ datatype: x.datatype, shape: x.shape }, vector, vector], { ...attributes, training_mode: 1 }) as [Value, Value, Value];
-  nn.setBuffer("running_mean", nextMean);
-  // The operator mixes in the biased variance; what it mixed in is scaled by m/(m-1), m numbers a channel.
+  const statistics = { scale, bias, mean, variance };
+  if (nn.mode !== "train") return batchNormalization(graph, x, statistics, epsilon);
+  const batch = trainingBatchNormalization(graph, x, statistics, { epsilon });
+  const moved = (running: Value, own: Value, correction = 1): Value => add(graph, times(graph, running, 1 - momentum), times(graph, own, momentum * correction));
+  nn.setBuffer("running_mean", moved(mean, batch.mean));
+  // The operator's variance is the biased one; m numbers a channel.
   const counted = x.shape.reduce<number>((product, _, axis) => (axis === 1 ? product : product * sizeOf(x, axis)), 1);
-  const old = times(graph, variance, 1 - momentum);
-  nn.setBuffer("running_var", add(graph, old, times(graph, sub(graph, nextVariance, old), counted / Math.max(1, counted - 1))));
-  return y;
+  nn.setBuffer("running_var", moved(variance, batch.variance, counted / Math.max(1, counted - 1)));
+  return batch.output;
 }
 
 /**

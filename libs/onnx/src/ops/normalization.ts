@@ -17,15 +17,23 @@ export function batchNormalization(graph: Graph, x: Value, { scale, bias, mean, 
 /** What batch normalisation gives while it trains. */
 export interface TrainedBatch {
   readonly output: Value;
-  /** running·momentum + batch·(1 - momentum), [channels]; the variance is the biased one (divided by n). */
+  /** The batch's own, [channels]. */
   readonly mean: Value;
+  /** The batch's own, divided by n and not by n - 1, [channels]. */
   readonly variance: Value;
 }
 
-/** ai.onnx@14::BatchNormalization with `training_mode`: by the batch's own statistics. */
-export function trainingBatchNormalization(graph: Graph, x: Value, { scale, bias, mean, variance }: BatchStatistics, { epsilon = 1e-5, momentum = 0.9 }: { readonly epsilon?: number; readonly momentum?: number } = {}): TrainedBatch {
-  const [output, nextMean, nextVariance] = ops(graph, "BatchNormalization", [x, scale, bias, mean, variance], { epsilon: { float: epsilon }, momentum: { float: momentum }, training_mode: 1 }, { outputCount: 3 }) as [Value, Value, Value];
-  return { output, mean: nextMean, variance: nextVariance };
+/**
+ * ai.onnx@14::BatchNormalization with `training_mode`: by the batch's own statistics, which come out; running ones are the
+ * caller's business.
+ *
+ * onnxruntime 1.30 writes the operator's running statistics over those that it is given, also where these are inputs that the
+ * caller feeds or that other nodes read later. So it is given copies that nobody else reads, and forgets them: momentum is 0.
+ */
+export function trainingBatchNormalization(graph: Graph, x: Value, { scale, bias, mean, variance }: BatchStatistics, { epsilon = 1e-5 }: { readonly epsilon?: number } = {}): TrainedBatch {
+  const copies = [mean, variance].map((value) => op(graph, "Neg", [value]));
+  const [output, batchMean, batchVariance] = ops(graph, "BatchNormalization", [x, scale, bias, ...copies], { epsilon: { float: epsilon }, momentum: { float: 0 }, training_mode: 1 }, { outputCount: 3 }) as [Value, Value, Value];
+  return { output, mean: batchMean, variance: batchVariance };
 }
 
 /** ai.onnx@17::LayerNormalization over the axes from `axis` on. */
