@@ -130,7 +130,6 @@ export const REASONS = {
   TRAINING_MEMORY_EXCEEDED: { code: "ABORTED", retry: false, help: "The job's process took more memory than allowed: make the job smaller, or raise `limits.memory_bytes`." },
   TRAINING_TIME_EXCEEDED: { code: "ABORTED", retry: false, help: "The job ran longer, or cost more, than allowed: raise the limit that the message names, or make the job smaller." },
   TRAINING_NOT_REPRODUCED: { code: "ABORTED", retry: false, help: "The repetition of a run gave other weights: the message names what was different." },
-  CHECKPOINT_CORRUPT: { code: "DATA_LOSS", retry: false, help: "No kept checkpoint of the job can be read: start another job." },
   ATTEMPT_STALE: { code: "ABORTED", retry: false, help: "Another attempt of the job has begun: what this one says is dropped." },
   QUOTA_EXCEEDED: { code: "RESOURCE_EXHAUSTED", retry: true, help: "The project has as much as it may have at once: the message names the bound." },
   QUEUE_FULL: { code: "RESOURCE_EXHAUSTED", retry: true, help: "A queue with a bound is full: call again later; the message names the bound." },

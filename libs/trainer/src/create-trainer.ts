@@ -97,6 +97,10 @@ class GraphTrainer implements Trainer {
     return this.#digest;
   }
 
+  prepare(batch: Feeds): string {
+    return this.#trainingPlan(sizesOf(this.#signature.inputs, batch)).digest;
+  }
+
   async step(batches: Feeds | readonly Feeds[]): Promise<StepResult> {
     await this.#breathe();
     const list = (Array.isArray(batches) ? batches : [batches]) as readonly Feeds[];

@@ -47,6 +47,8 @@ export interface Trainer extends AsyncDisposable {
   readonly parameterCount: number;
   /** SHA-256 of the training graph's bytes, of the sizes of the first batch. */
   readonly graphDigest: string | undefined;
+  /** Builds the graph for batches of these sizes, without a step; answers its digest. @throws StatusError as {@link step} */
+  prepare(batch: Feeds): string;
   /**
    * Forward, backward and update over one batch, or several that are accumulated into one update: each counts by its rows (its
    * dimension "batch"), so that for a loss that is a mean over rows the update is that of one batch with all of them.
