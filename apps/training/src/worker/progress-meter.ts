@@ -47,7 +47,7 @@ export class ProgressMeter {
   }
 
   /** The loop went to another step. */
-  restart(_step: number): void {
+  restart(): void {
     [this.#lossSum, this.#since, this.#itemsSince, this.#lastMs] = [0, 0, 0, this.#options.now()];
   }
 
@@ -74,7 +74,7 @@ export class ProgressMeter {
         remainingMs: Math.round(((stepCount - step) * 1_000) / stepsPerSecond),
       },
     });
-    this.restart(step);
+    this.restart();
   }
 
   #tellUsage(): void {

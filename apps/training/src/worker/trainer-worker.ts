@@ -1,14 +1,13 @@
 // The training process: one attempt of one job. A step blocks the thread and may need any amount of memory, which is why it
 // is a process of its own. It talks over parent-link.ts (worker-protocol.ts) and ends when its parent does.
 
-import { createHash } from "node:crypto";
 import { writeFileSync } from "node:fs";
-import { join } from "node:path";
 import { StatusError } from "@servable/errors";
 import { contextOf, startTelemetry, withSpan } from "@servable/telemetry";
 import type { AttemptInput } from "../domain/job-executor.ts";
 import { openParentLink } from "./parent-link.ts";
-import { train } from "./trainer.ts";
+import { readTask } from "./read-task.ts";
+import { runAttempt } from "./run-attempt.ts";
 import { EXIT_REQUEUE, type WorkerMessage } from "./worker-protocol.ts";
 
 // Where memory is short, the kernel ends this process before the service and its neighbours.
@@ -26,15 +25,12 @@ link.close();
 
 async function attempt(job: AttemptInput): Promise<WorkerMessage> {
   try {
-    const { model, evaluation } = await withSpan(
+    return await withSpan(
       "train",
       { "servable.training.epochs": job.spec.epochCount },
-      () => train(job, { signal: link.stop, now: () => performance.now(), onProgress: (progress) => void link.say({ type: "news", news: { kind: "progress", progress } }) }),
+      () => runAttempt(job, { stop: link.stop, now: () => performance.now(), onNews: (news) => void link.say({ type: "news", news }) }, readTask),
       contextOf(process.env["TRACEPARENT"]),
     );
-    const file = join(job.outputDir, "model.onnx");
-    writeFileSync(file, model);
-    return { type: "done", files: [{ path: "model.onnx", file, sha256: createHash("sha256").update(model).digest("hex") }], evaluation };
   } catch (error) {
     const failure = StatusError.from(error);
     if (failure.reason === "INTERNAL") process.stderr.write(`trainer: ${error instanceof Error ? error.stack : String(error)}\n`);

@@ -248,7 +248,7 @@ export class TrainingLoop implements AsyncDisposable {
     this.#state = loop;
     this.#cursor.state = loop.cursor;
     this.#best = best;
-    this.#meter.restart(loop.step);
+    this.#meter.restart();
   }
 
   async #checkpoint(): Promise<void> {
