@@ -40,6 +40,8 @@ export interface TrainingConfig {
   readonly leaseMs: number;
   /** Folder of the checkpoints' bytes. */
   readonly checkpointDir: string;
+  /** Folder of files for fine-tuning, and of its results. */
+  readonly filesDir: string;
   /** Time between two checkpoints of jobs that say none. */
   readonly checkpointIntervalMs: number;
   /** How long the checkpoints of an ended job are kept. */
@@ -70,6 +72,7 @@ export function readConfig(env: Env): TrainingConfig {
     databaseUrl: read.string("SERVABLE_DATABASE_URL", `sqlite:${dataDir.file("training.db")}`),
     // Not the registry's folder: each of the two removes what it no longer needs.
     blobDir: dataDir.file("datasets"),
+    filesDir: dataDir.file("files"),
     workDir: dataDir.file("training-work"),
     internalToken: read.optional("SERVABLE_INTERNAL_TOKEN") ?? readOrCreateSecret(dataDir.file("internal-token")),
     registryAddress: read.string("SERVABLE_REGISTRY_ADDRESS", "127.0.0.1:8101"),

@@ -22,6 +22,7 @@ import { StudyLog } from "./domain/study/study-log.ts";
 import { jobObserver, recordCall, studyObserver, traced } from "./events.ts";
 import { childProcessExecutor } from "./executor/child-process-executor.ts";
 import { childProcessInspector, childProcessSplitter } from "./executor/child-process-inspector.ts";
+import { fineTuningParts } from "./fine-tuning-parts.ts";
 import { trainingService } from "./rpc/training-service.ts";
 import { TRAINING_MIGRATIONS, type TrainingSchema } from "./store/schema.ts";
 import { createTrainingStore } from "./store/sql-training-store.ts";
@@ -74,10 +75,12 @@ export async function startServer(config: TrainingConfig, overrides: TrainingOve
   const estimate = jobEstimator({ datasets, splits, baseModels, execute, limits, workDir, now });
   const studyLog = new StudyLog({ store, changes, now });
   const studies = stack.use(new Studies({ store, log: studyLog, changes, jobs, observer: studyObserver(logger), now }));
+  const fineTuning = await fineTuningParts({ sql: database.sql, store, log, datasets, splits, jobs, registry, observer, filesDir: config.filesDir, fileBytesMax: config.datasetLimits.datasetBytesMax, now });
+  stack.use(fineTuning.follower);
   const server = stack.use(
     await startGrpcServer({
       address: config.listen,
-      services: [trainingService({ datasets, splits, jobs, log, vault, estimate, price, study: { studies, log: studyLog } })],
+      services: [trainingService({ datasets, splits, jobs, log, vault, estimate, price, study: { studies, log: studyLog } }), fineTuning.service],
       authenticate: internalAuthenticator(config.internalToken),
       onCallEnd: recordCall,
       logger,
@@ -86,6 +89,7 @@ export async function startServer(config: TrainingConfig, overrides: TrainingOve
   // Only now: a start that fails because the port is taken must not have touched another service's jobs.
   await queue.start();
   await studies.start();
+  await fineTuning.follower.start();
   const owned = stack.move();
   return { address: server.address, [Symbol.asyncDispose]: () => owned.disposeAsync() };
 }

@@ -60,6 +60,8 @@ export const REASONS = {
   DEPLOYMENT_NOT_FOUND: { code: "NOT_FOUND", retry: false, help: "List the deployments, or deploy the model." },
   DATASET_NOT_FOUND: { code: "NOT_FOUND", retry: false, help: "List the data sets, or upload the one you mean." },
   TUNING_STUDY_NOT_FOUND: { code: "NOT_FOUND", retry: false, help: "List the tuning studies." },
+  FILE_NOT_FOUND: { code: "NOT_FOUND", retry: false, help: "List the files of the project; an expired one is gone." },
+  FINE_TUNING_JOB_NOT_FOUND: { code: "NOT_FOUND", retry: false, help: "List the fine-tuning jobs of the project." },
   TRAINING_JOB_NOT_FOUND: { code: "NOT_FOUND", retry: false, help: "List the training jobs." },
   ALREADY_EXISTS: { code: "ALREADY_EXISTS", retry: false, help: "Choose another id, or use the resource that is there." },
   ETAG_MISMATCH: { code: "ABORTED", retry: false, help: "The resource changed meanwhile: read it again, then write with its new etag." },

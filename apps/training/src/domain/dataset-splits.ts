@@ -31,13 +31,23 @@ export class DatasetSplits {
   /** Divides the rows of a version. @throws StatusError `DATASET_NOT_FOUND`, `ALREADY_EXISTS`, `FIELD_INVALID`, `SPLIT_IMPOSSIBLE` */
   async create(parent: string, splitId: string, draft: SplitDraft, signal: AbortSignal): Promise<SplitRecord> {
     checkId("split.split_id", splitId);
-    const { datasets, blobs, divide, now } = this.#deps;
+    const { datasets, divide } = this.#deps;
     const dataset = await datasets.get(parent);
     checkFree(dataset, splitId);
-    const { method, column, validationFraction, testFraction, seed } = draft;
+    const { method, column } = draft;
     if (method === "random" && column !== "") throw invalid("split.column", "is not looked at by a random split: leave it out, or choose a stratified, group, time or given one");
     if (column !== "" && dataset.columns.every(({ name }) => name !== column)) throw invalid("split.column", `"${column}" is no column of ${dataset.name}`);
     const assignment = await divide({ ...datasets.inputOf(dataset), rowCount: dataset.rowCount }, draft, signal);
+    return this.#keep(dataset, splitId, draft, assignment);
+  }
+
+  /** Keeps a division that was decided elsewhere: the part of each row, as PART numbers them. @throws StatusError `ALREADY_EXISTS` */
+  async assign(dataset: DatasetRecord, splitId: string, assignment: Uint8Array): Promise<SplitRecord> {
+    return this.#keep(dataset, splitId, { method: "given", column: "", validationFraction: 0, testFraction: 0, seed: 0 }, assignment);
+  }
+
+  async #keep(dataset: DatasetRecord, splitId: string, { method, column, validationFraction, testFraction, seed }: SplitDraft, assignment: Uint8Array): Promise<SplitRecord> {
+    const { datasets, blobs, now } = this.#deps;
     if (assignment.length !== dataset.rowCount) throw new Error(`a split of ${assignment.length} rows for ${dataset.rowCount}`);
     return datasets.keeping(async (stored) => {
       const blob = await blobs.put(chunksOf(assignment), {});

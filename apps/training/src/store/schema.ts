@@ -32,6 +32,8 @@ export interface TrainingSchema extends StudySchema {
   training_share: { project: string; usage_ms: number; at_ms: number };
   training_event: { job: string; event_offset: number; time_ms: number; event_json: string };
   training_counter: { name: string; value: number };
+  training_file: { id: string; project: string; purpose: string; sha256: string; create_time_ms: number; expire_time_ms: number | null; record_json: string };
+  training_fine_tuning: { id: string; project: string; create_time_ms: number; ended: number; revision: number; record_json: string };
 }
 
 /** The schema's history; entries never change. */
@@ -40,7 +42,34 @@ export const TRAINING_MIGRATIONS: Readonly<Record<string, Migration>> = {
   "0002_job_execution": { up: addExecution },
   "0003_dataset_versions": { up: addDatasetVersions },
   "0005_tuning_studies": { up: createStudyTables },
+  "0006_fine_tuning": { up: addFineTuning },
 };
+
+async function addFineTuning(db: Kysely<unknown>): Promise<void> {
+  await db.schema
+    .createTable("training_file")
+    .addColumn("id", "varchar(64)", (c) => c.primaryKey())
+    .addColumn("project", "varchar(63)", (c) => c.notNull())
+    .addColumn("purpose", "varchar(32)", (c) => c.notNull())
+    .addColumn("sha256", "varchar(64)", (c) => c.notNull())
+    .addColumn("create_time_ms", "bigint", (c) => c.notNull())
+    .addColumn("expire_time_ms", "bigint")
+    .addColumn("record_json", "text", (c) => c.notNull())
+    .execute();
+  await db.schema.createIndex("training_file_age").on("training_file").columns(["project", "create_time_ms", "id"]).execute();
+  await db.schema.createIndex("training_file_sha256").on("training_file").column("sha256").execute();
+  await db.schema
+    .createTable("training_fine_tuning")
+    .addColumn("id", "varchar(64)", (c) => c.primaryKey())
+    .addColumn("project", "varchar(63)", (c) => c.notNull())
+    .addColumn("create_time_ms", "bigint", (c) => c.notNull())
+    .addColumn("ended", "integer", (c) => c.notNull())
+    .addColumn("revision", "bigint", (c) => c.notNull())
+    .addColumn("record_json", "text", (c) => c.notNull())
+    .execute();
+  await db.schema.createIndex("training_fine_tuning_age").on("training_fine_tuning").columns(["project", "create_time_ms", "id"]).execute();
+  await db.schema.createIndex("training_fine_tuning_open").on("training_fine_tuning").column("ended").execute();
+}
 
 async function createTables(db: Kysely<unknown>): Promise<void> {
   await db.schema

@@ -1,9 +1,13 @@
 import { createHash } from "node:crypto";
 import type { Identity } from "@servable/auth";
+import { Deployment_State, DeploymentService } from "@servable/contracts/registry/v1/deployment";
 import { ModelRegistryService } from "@servable/contracts/registry/v1/model_registry";
 import { ModelVersion_State, type Lineage } from "@servable/contracts/registry/v1/model_version";
 import { StatusError } from "@servable/errors";
 import { implement, internalAuthenticator, startGrpcServer, type ServiceImplementation } from "@servable/grpc";
+
+/** A base model that the fake knows: it reads tokens and answers a vector for each. */
+export const ENCODER = "projects/p/models/encoder";
 
 /** A version as the fake keeps it. */
 export interface FakeVersion {
@@ -24,6 +28,8 @@ export interface FakeVersion {
 export interface FakeRegistry extends AsyncDisposable {
   readonly address: string;
   readonly versions: FakeVersion[];
+  /** Ids of deployments in the order of their making; each is READY at once. */
+  readonly deployed: string[];
   /** Set to make calls fail with it. */
   outage: StatusError | undefined;
   /** Set to make FinalizeModelVersion answer FAILED. */
@@ -43,8 +49,13 @@ export async function startFakeRegistry(address: string, token: string): Promise
   const handlers: Partial<ServiceImplementation<typeof ModelRegistryService>> = {
     getModel({ name }) {
       if (registry.outage !== undefined) throw registry.outage;
+      if (name === ENCODER) return { name, latestVersion: 1n };
       if (!models.has(name)) throw new StatusError("MODEL_NOT_FOUND", name);
       return { name };
+    },
+    getModelVersion({ name }) {
+      if (name === `${ENCODER}/versions/1`) return { name, number: 1n, digest: "sha256:encoder", state: ModelVersion_State.READY, signature: { inputs: ["input_ids", "attention_mask"].map((input) => ({ name: input, datatype: "INT64", shape: [-1n, -1n] })), outputs: [{ name: "last_hidden_state", datatype: "FP32", shape: [-1n, -1n, 32n] }] } };
+      return message(find(name));
     },
     createModel({ parent, modelId }) {
       models.add(`${parent}/models/${modelId}`);
@@ -85,15 +96,23 @@ export async function startFakeRegistry(address: string, token: string): Promise
       return message(find(name));
     },
   };
+  const deployed: string[] = [];
+  const deployments: Partial<ServiceImplementation<typeof DeploymentService>> = {
+    createDeployment({ parent, deploymentId, deployment }) {
+      deployed.push(deploymentId);
+      return { name: `${parent}/deployments/${deploymentId}`, model: deployment?.model ?? "" };
+    },
+    getDeployment: ({ name }) => ({ name, state: Deployment_State.READY }),
+  };
   const unexpected = (): never => {
     throw new StatusError("UNIMPLEMENTED", "the training service has no business with this method");
   };
   const implementation = Object.fromEntries(ModelRegistryService.methods.map(({ localName }) => [localName, handlers[localName as keyof typeof handlers] ?? unexpected]));
   const server = await startGrpcServer({
     address,
-    services: [implement(ModelRegistryService, implementation as unknown as ServiceImplementation<typeof ModelRegistryService>)],
+    services: [implement(DeploymentService, Object.fromEntries(DeploymentService.methods.map(({ localName }) => [localName, deployments[localName as keyof typeof deployments] ?? unexpected])) as unknown as ServiceImplementation<typeof DeploymentService>), implement(ModelRegistryService, implementation as unknown as ServiceImplementation<typeof ModelRegistryService>)],
     authenticate: internalAuthenticator(token),
   });
-  const registry: FakeRegistry = { address: server.address, versions, outage: undefined, refuses: false, [Symbol.asyncDispose]: () => server[Symbol.asyncDispose]() };
+  const registry: FakeRegistry = { address: server.address, versions, deployed, outage: undefined, refuses: false, [Symbol.asyncDispose]: () => server[Symbol.asyncDispose]() };
   return registry;
 }

@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Identity } from "@servable/auth";
 import { Dataset_Format } from "@servable/contracts/training/v1/dataset";
+import { FineTuningService } from "@servable/contracts/training/v1/fine_tuning";
 import { TrainingService } from "@servable/contracts/training/v1/training";
 import type { TrainingJob, TrainingJobEvent, TrainingSpecSchema } from "@servable/contracts/training/v1/training_job";
 import { TrainingJob_State } from "@servable/contracts/training/v1/training_job";
@@ -35,6 +36,8 @@ export interface Harness extends AsyncDisposable {
   readonly registry: FakeRegistry;
   /** Client of the running service; another identity on request. */
   client(identity?: Identity): Client<typeof TrainingService>;
+  /** Client of the service's fine-tuning. */
+  tuning(identity?: Identity): Client<typeof FineTuningService>;
   /** Stops the service as SIGTERM would. */
   stop(): Promise<void>;
   /** Starts it again on the same data. */
@@ -67,6 +70,7 @@ export async function startHarness(overrides: TrainingOverrides = {}, changes: P
     owner: "this service",
     leaseMs: 30_000,
     checkpointDir: path("checkpoints"),
+    filesDir: path("files"),
     checkpointIntervalMs: 60_000,
     checkpointRetentionMs: 3_600_000,
     memoryBytesMax: 4 * 1024 ** 3,
@@ -91,6 +95,7 @@ export async function startHarness(overrides: TrainingOverrides = {}, changes: P
     config,
     registry,
     client,
+    tuning: (identity = developer) => createClient(FineTuningService, channel, { identity, timeoutMs: 30_000 }),
     stop,
     start: async () => {
       server = await start();
