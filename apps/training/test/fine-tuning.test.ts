@@ -1,9 +1,11 @@
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { after, before, describe, it } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Identity } from "@servable/auth";
 import { FineTuningJob_State, type FineTuningJob, type StoredFile } from "@servable/contracts/training/v1/fine_tuning";
 import { StatusError } from "@servable/errors";
+import type { DatasetInspector } from "../src/domain/dataset-inspector.ts";
 import { controlledExecutor } from "./support/controlled-executor.ts";
 import { reason, startHarness, type Harness } from "./support/harness.ts";
 
@@ -13,11 +15,14 @@ const EXAMPLES = Array.from({ length: 20 }, (_, row) => JSON.stringify({ message
 const stranger: Identity = { project: "q", principal: "projects/q/apiKeys/k", role: "developer" };
 const idOf = ({ name }: Pick<StoredFile, "name">): string => name.split("/").at(-1) ?? "";
 
+/** Stands for the reader of conversations, which has tests of its own. */
+const inspectChats: DatasetInspector = async ({ files }) => ({ rowCount: readFileSync(files[0]?.path ?? "", "utf8").trim().split("\n").length, columns: [], imageShape: [], labelClasses: [], labelClassCounts: [], skippedRows: [], warnings: [] });
+
 describe("fine-tuning", () => {
   const executor = controlledExecutor();
   let harness: Harness;
   before(async () => {
-    harness = await startHarness({ execute: executor.execute }, { datasetLimits: { datasetBytesMax: 200_000, rowsMax: 1_000, columnsMax: 10 } });
+    harness = await startHarness({ execute: executor.execute, inspect: inspectChats }, { datasetLimits: { datasetBytesMax: 200_000, rowsMax: 1_000, columnsMax: 10 } });
   });
   after(() => harness[Symbol.asyncDispose]());
 
@@ -29,8 +34,12 @@ describe("fine-tuning", () => {
   };
   const until = async (name: string, ...states: FineTuningJob_State[]): Promise<FineTuningJob> => {
     for (;;) {
-      const job = await harness.tuning().getFineTuningJob({ name });
-      if (states.includes(job.state)) return job;
+      // After a restart the channel needs a moment.
+      const job = await harness.tuning().getFineTuningJob({ name }).catch((error: unknown) => {
+        if (!StatusError.from(error).retryable) throw error;
+        return undefined;
+      });
+      if (job !== undefined && states.includes(job.state)) return job;
       await sleep(10);
     }
   };
@@ -114,6 +123,17 @@ describe("fine-tuning", () => {
       assert.notEqual(job.endTime, undefined);
     });
   }
+
+  it("is judged by the rows of its validation file, and by no others", async () => {
+    const validationFile = idOf(await store(EXAMPLES.slice(0, 3).join("\n")));
+    const made = await create({ validationFile });
+
+    const attempt = await attemptOf(made);
+
+    assert.deepEqual([...readFileSync(attempt.input.split?.path ?? "")], [...Array<number>(20).fill(0), 1, 1, 1]);
+    attempt.succeed();
+    await until(made.name, FineTuningJob_State.SUCCEEDED);
+  });
 
   it("names the line of the validation file", async () => {
     const validationFile = idOf(await store("{}\n"));
