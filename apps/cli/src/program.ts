@@ -8,6 +8,7 @@ import { modelsCommand } from "./commands/models.ts";
 import { predictCommand } from "./commands/predict.ts";
 import { projectsCommand } from "./commands/projects.ts";
 import { quickstartCommand } from "./commands/quickstart.ts";
+import { studiesCommand } from "./commands/studies.ts";
 import { statusCommand } from "./commands/status.ts";
 import { classifyImageCommand, classifyTextCommand, detectSpeechCommand, embedCommand, readTextCommand } from "./commands/tasks.ts";
 import { topCommand } from "./commands/top.ts";
@@ -41,7 +42,7 @@ Each command explains itself: servable <command> --help`,
   const commands = [
     upCommand, quickstartCommand, statusCommand, topCommand, modelsCommand, deployCommand, undeployCommand, predictCommand, explainCommand,
     classifyImageCommand, classifyTextCommand, embedCommand, detectSpeechCommand, readTextCommand,
-    trainCommand, datasetsCommand, jobsCommand, keysCommand, projectsCommand, traceCommand,
+    trainCommand, datasetsCommand, jobsCommand, studiesCommand, keysCommand, projectsCommand, traceCommand,
   ];
   for (const create of commands) program.addCommand(create(terminal));
   prepare(program, terminal);

@@ -16,7 +16,7 @@ async function run(args: string[], env: Record<string, string> = {}): Promise<{ 
 }
 
 describe("command line", () => {
-  const commands = [["up"], ["quickstart"], ["status"], ["models"], ["models", "import"], ["deploy"], ["undeploy"], ["predict"], ["train"], ["datasets"], ["jobs"], ["keys"], ["projects"], ["trace"]];
+  const commands = [["up"], ["quickstart"], ["status"], ["models"], ["models", "import"], ["deploy"], ["undeploy"], ["predict"], ["train"], ["datasets"], ["jobs"], ["studies"], ["studies", "create"], ["keys"], ["projects"], ["trace"]];
   for (const command of commands) {
     it(`teaches ${command.join(" ")} by an example`, async () => {
       const { code, out } = await run([...command, "--help"]);

@@ -7,5 +7,6 @@ export { type InferOptions, type InferResult } from "./inference.ts";
 export { digestFiles, type ImportDetails, type ImportOptions, type ImportVersionOptions, type ImportedFile } from "./models.ts";
 export { retrying, type RetryPolicy } from "./retry.ts";
 export { ServableClient } from "./servable-client.ts";
+export { Studies, studyHasEnded, type CreateStudyOptions } from "./studies.ts";
 export { hasEnded, type TrainOptions } from "./training.ts";
 export { type TaskOptions } from "./tasks.ts";

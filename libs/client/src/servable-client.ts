@@ -5,6 +5,7 @@ import { Deployments } from "./deployments.ts";
 import { Explanations } from "./explanations.ts";
 import { Inference } from "./inference.ts";
 import { Models } from "./models.ts";
+import { Studies } from "./studies.ts";
 import { Tasks } from "./tasks.ts";
 import { Training } from "./training.ts";
 
@@ -21,6 +22,7 @@ export class ServableClient implements Disposable {
   readonly deployments: Deployments;
   readonly datasets: Datasets;
   readonly training: Training;
+  readonly studies: Studies;
   readonly inference: Inference;
   readonly tasks: Tasks;
   readonly explanations: Explanations;
@@ -33,6 +35,7 @@ export class ServableClient implements Disposable {
     this.deployments = new Deployments(this.#connection);
     this.datasets = new Datasets(this.#connection);
     this.training = new Training(this.#connection);
+    this.studies = new Studies(this.#connection);
     this.inference = new Inference(this.#connection);
     this.tasks = new Tasks(this.#connection);
     this.explanations = new Explanations(this.#connection);

@@ -124,6 +124,7 @@ export const REASONS = {
   WEIGHTS_MALFORMED: { code: "INVALID_ARGUMENT", retry: false, help: "The file is no valid safetensors file: the message says where; write it again." },
   NETWORK_INVALID: { code: "INVALID_ARGUMENT", retry: false, help: "The network cannot be trained as it is written: the message names the value or the size." },
   CHECKPOINT_INCOMPATIBLE: { code: "FAILED_PRECONDITION", retry: false, help: "The checkpoint is of another network or optimizer: the message names the tensor or the setting." },
+  STUDY_FAILED: { code: "ABORTED", retry: false, help: "A tuning study ended without a result: the message says why; `servable studies show` lists its trials." },
   TRAINING_PROCESS_DIED: { code: "ABORTED", retry: true, help: "The job's process died more often than allowed: see the service's log." },
 
   // The platform.

@@ -6,15 +6,15 @@ import { DATASET, type Harness } from "./harness.ts";
 export const RATE = { path: "learning_rate", domain: { case: "range", value: { low: 1e-4, high: 1, log: true } } } as const;
 
 /** Creates a study on {@link DATASET} that predicts column "b". */
-export function createStudy({ client }: Harness, id: string, study: Exclude<MessageInitShape<typeof TuningStudySchema>, TuningStudy>): Promise<TuningStudy> {
-  return client().createTuningStudy({ parent: "projects/p", tuningStudyId: id, tuningStudy: create(TuningStudySchema, { dataset: DATASET, model: "projects/p/models/m", spec: { targetColumn: "b" }, parameters: [RATE], ...study }) });
+export function createStudy(harness: Harness, id: string, study: Exclude<MessageInitShape<typeof TuningStudySchema>, TuningStudy>): Promise<TuningStudy> {
+  return harness.client().createTuningStudy({ parent: "projects/p", tuningStudyId: id, tuningStudy: create(TuningStudySchema, { dataset: DATASET, model: "projects/p/models/m", spec: { targetColumn: "b" }, parameters: [RATE], ...study }) });
 }
 
 /** Follows a study to its end and answers it with its trials. */
-export async function endOfStudy({ client }: Harness, { name }: Pick<TuningStudy, "name">): Promise<{ study: TuningStudy; trials: Trial[] }> {
-  for await (const _event of client().watchTuningStudy({ name })) continue;
-  const { trials } = await client().listTrials({ parent: name, pageSize: 1000 });
-  return { study: await client().getTuningStudy({ name }), trials };
+export async function endOfStudy(harness: Harness, { name }: Pick<TuningStudy, "name">): Promise<{ study: TuningStudy; trials: Trial[] }> {
+  for await (const _event of harness.client().watchTuningStudy({ name })) continue;
+  const { trials } = await harness.client().listTrials({ parent: name, pageSize: 1000 });
+  return { study: await harness.client().getTuningStudy({ name }), trials };
 }
 
 export const stateOf = ({ state }: TuningStudy): string => TuningStudy_State[state];

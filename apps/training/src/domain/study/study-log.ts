@@ -25,11 +25,11 @@ export interface StudyLogDeps {
 export interface StudyEdit {
   readonly study: StudyRecord;
   readonly trials: () => Promise<TrialRecord[]>;
-  insertTrial(trial: TrialRecord): Promise<void>;
+  readonly insertTrial: (trial: TrialRecord) => Promise<void>;
   /** Stores a trial; `quiet` without an event. */
-  updateTrial(trial: TrialRecord, quiet?: boolean): Promise<void>;
+  readonly updateTrial: (trial: TrialRecord, quiet?: boolean) => Promise<void>;
   /** Stores the study, its counts and its best trial anew. @throws StatusError `STATE_WRONG` */
-  become(state: StudyState, changes?: Partial<StudyRecord>): Promise<StudyRecord>;
+  readonly become: (state: StudyState, changes?: Partial<StudyRecord>) => Promise<StudyRecord>;
 }
 
 /** The only writer of studies and trials: each change is stored together with its event, under the study's lock. */
