@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Identity } from "@servable/auth";
-import { Dataset_Format } from "@servable/contracts/training/v1/dataset";
+import { Dataset_Format, type DatasetSchema } from "@servable/contracts/training/v1/dataset";
 import { FineTuningService } from "@servable/contracts/training/v1/fine_tuning";
 import { TrainingService } from "@servable/contracts/training/v1/training";
 import type { TrainingJob, TrainingJobEvent, TrainingSpecSchema } from "@servable/contracts/training/v1/training_job";
@@ -42,7 +42,7 @@ export interface Harness extends AsyncDisposable {
   stop(): Promise<void>;
   /** Starts it again on the same data. */
   start(): Promise<void>;
-  upload(id: string, files: Readonly<Record<string, string>>, options?: { format?: Dataset_Format; sha256?: string }): ReturnType<Client<typeof TrainingService>["uploadDataset"]>;
+  upload(id: string, files: Readonly<Record<string, string>>, options?: { format?: Dataset_Format; sha256?: string; newVersion?: boolean; dataset?: MessageInitShape<typeof DatasetSchema> }): ReturnType<Client<typeof TrainingService>["uploadDataset"]>;
   /** Creates a job on {@link DATASET} with target column "b". */
   create(id: string, spec?: MessageInitShape<typeof TrainingSpecSchema>): Promise<TrainingJob>;
 }
@@ -100,9 +100,9 @@ export async function startHarness(overrides: TrainingOverrides = {}, changes: P
     start: async () => {
       server = await start();
     },
-    upload: (id, files, { format = Dataset_Format.CSV, sha256 = "" } = {}) =>
+    upload: (id, files, { format = Dataset_Format.CSV, sha256 = "", newVersion = false, dataset = {} } = {}) =>
       client().uploadDataset([
-        { payload: { case: "head", value: { parent: "projects/p", datasetId: id, dataset: { format, description: "rows" } } } },
+        { payload: { case: "head", value: { parent: "projects/p", datasetId: id, newVersion, dataset: { format, description: "rows", ...dataset } } } },
         ...Object.entries(files).flatMap(([role, text]) => [
           { payload: { case: "file" as const, value: { role, sha256 } } },
           ...chunksOf(text).map((value) => ({ payload: { case: "chunk" as const, value } })),
