@@ -15,10 +15,19 @@ const countOf = (shape: readonly number[]): number => shape.reduce((product, siz
 const numbers = (step: number, ...shape: number[]) => ({ data: Float32Array.from({ length: countOf(shape) }, (_, index) => (drawn(step, index) / MODULUS) * 2 - 1), shape });
 const wholes = (step: number, below: number, ...shape: number[]) => ({ data: BigInt64Array.from({ length: countOf(shape) }, (_, index) => BigInt(drawn(step, index) % below)), shape });
 
-const vision = (body: Parameters<typeof classifier>[1], batch: number, ...shape: number[]): ParityCase => ({
-  network: classifier({ shape }, body),
-  feeds: (step) => ({ x: numbers(step, batch, ...shape), labels: wholes(step, 10, batch) }),
-});
+/** Each class is a pattern under noise: there is something to learn. */
+const vision = (body: Parameters<typeof classifier>[1], batch: number, ...shape: number[]): ParityCase => {
+  const patterns = Array.from({ length: 10 }, (_, label) => numbers(1000 + label, ...shape).data);
+  const size = countOf(shape);
+  return {
+    network: classifier({ shape }, body),
+    feeds: (step) => {
+      const [noise, labels] = [numbers(step, batch, ...shape), wholes(step, 10, batch)];
+      const data = noise.data.map((value, at) => Math.fround(value * 0.5) + (patterns[Number(labels.data[Math.floor(at / size)])]?.[at % size] ?? 0));
+      return { x: { data, shape: noise.shape }, labels };
+    },
+  };
+};
 
 const language = (batch: number, length: number, vocabulary: number, layers: number, width: number, heads: number): ParityCase => ({
   network: languageModel((nn, ids) => gpt(nn, ids, { vocabulary, layers, width, heads, positions: length })),
