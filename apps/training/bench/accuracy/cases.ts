@@ -39,7 +39,7 @@ async function adult(hidden: readonly number[]): Promise<AccuracyCase> {
   const open = async (name: string) => {
     const path = join(tmpdir(), `servable-${name}.csv`);
     writeFileSync(path, readFileSync(asset(`datasets/tabular/${name}.csv`), "utf8").replaceAll(/, /g, ",").replaceAll(/(<=50K|>50K)\./g, "$1").trim());
-    const columns = ADULT.map((column) => ({ name: column, kind: (NUMBERS.has(column) ? "numeric" : "categorical") as ColumnKind }));
+    const columns = ADULT.map((column) => ({ name: column, kind: (NUMBERS.has(column) ? "numeric" : "categorical") }));
     const table = await openDataset({ format: "csv", files: [{ role: "data", path }], columns, missingValues: ["?"], header: ADULT });
     if (table.kind !== "table") throw new TypeError("a CSV is a table");
     return table;
