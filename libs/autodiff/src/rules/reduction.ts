@@ -18,7 +18,8 @@ const reduction = (of: (context: RuleContext, reduced: Reduced) => Value): Rule 
   const axes = node.inputs[1]?.shape[0] === 0 ? undefined : node.inputs[1];
   if (axes === undefined && intAttribute(node, "noop_with_empty_axes", 0) === 1) return [of(context, { x, y, g: upstream, axes })];
   const kept = (value: Value): Value => {
-    if (intAttribute(node, "keepdims", 1) === 1) return value;
+    // One number broadcasts as it is.
+    if (intAttribute(node, "keepdims", 1) === 1 || value.shape.length === 0) return value;
     const shape = x.shape.map(() => 1);
     if (axes === undefined) return reshapeTo(graph, value, ints(graph, shape), shape);
     // Where the axes are not known, neither is which sizes are 1; sizes said to be unknown broadcast all the same.
@@ -26,12 +27,20 @@ const reduction = (of: (context: RuleContext, reduced: Reduced) => Value): Rule 
     const sizes = x.shape.map((size, axis) => (known === undefined ? `?kept${axis}` : known.includes(axis) ? 1 : size));
     return graph.node("Unsqueeze", [value, axes], { datatype: value.datatype, shape: sizes });
   };
-  return [spreadLike(graph, of(context, { x, y: kept(y), g: kept(upstream), axes }), x)];
+  const reduced: Reduced = {
+    x,
+    get y() {
+      return kept(y);
+    },
+    g: kept(upstream),
+    axes,
+  };
+  return [spreadLike(graph, of(context, reduced), x)];
 };
 
 const extremum = reduction(({ graph, node }, { x, y, g, axes }) => {
   const chosen = indicator(graph, equal(graph, x, y), x);
-  const ties = graph.node("ReduceSum", [chosen, axes], { datatype: x.datatype, shape: y.shape }, { keepdims: 1, noop_with_empty_axes: intAttribute(node, "noop_with_empty_axes", 0) });
+  const ties = op(graph, "ReduceSum", [chosen, axes], { keepdims: 1, noop_with_empty_axes: intAttribute(node, "noop_with_empty_axes", 0) });
   return mul(graph, chosen, div(graph, g, ties));
 });
 

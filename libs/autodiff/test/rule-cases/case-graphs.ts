@@ -1,6 +1,6 @@
 // Many cases in one graph: a session for each case takes longer to make than everything that is computed.
 
-import { Graph, OPSET, add, buildModel, cast, importGraph, mod, mul, readModel, reduceSum, reshape, type Value } from "@servable/onnx";
+import { Graph, OPSET, add, buildModel, cast, importGraph, mod, mul, readModel, reduceSum, reshape, type GraphNode, type Value } from "@servable/onnx";
 import ort from "onnxruntime-node";
 import { gradients } from "../../src/index.ts";
 import { places } from "../../src/rules/indexing.ts";
@@ -38,6 +38,17 @@ export async function buildCases(cases: readonly RuleCase[], open: boolean): Pro
     losses: async (points) => new Map((await Promise.all(groups.map((group) => group.losses(points)))).flatMap((losses) => [...losses])),
     results: async (points) => new Map((await Promise.all(groups.map((group) => group.results(points)))).flatMap((results) => [...results])),
   };
+}
+
+/** The nodes that a case's gradients are made of. */
+export function caseNodes(rule: RuleCase, open: boolean): readonly GraphNode[] {
+  const graph = new Graph();
+  const inputs = shapesOf(rule).map((_, at) => graph.input(`x.${at}`, "FP32", openShapes(rule, open, "c")[at] ?? []));
+  const model = importGraph(readModel(modelOf(rule, open, "c")), { graph, inputs: Object.fromEntries(namesOf(rule).map((name, at) => [name, inputs[at] as Value])) });
+  const loss = [...model.outputs.values()].map((y, at) => weighted(graph, y, at)).reduce((total, sum) => add(graph, total, sum));
+  const forward = graph.nodes.length;
+  gradients(graph, loss, inputs);
+  return graph.nodes.slice(forward);
 }
 
 interface Built {
