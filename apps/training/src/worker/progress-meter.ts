@@ -11,6 +11,8 @@ const TOKENS_INPUT = "input_ids";
 export interface ProgressMeterOptions {
   readonly stepCount: number;
   readonly epochCount: number;
+  /** Looks at the validation rows up to a step, this one included: the resource that pruners count by. */
+  readonly evaluationsAt: (step: number) => number;
   readonly onNews: (news: AttemptNews) => void;
   readonly now: () => number;
 }
@@ -53,7 +55,7 @@ export class ProgressMeter {
 
   /** Tells of the state, if it is time or `always`. */
   report({ step, cursor, validation }: LoopState, always: boolean): void {
-    const { stepCount, epochCount, onNews, now } = this.#options;
+    const { stepCount, epochCount, evaluationsAt, onNews, now } = this.#options;
     const elapsedMs = now() - this.#lastMs;
     if (this.#last === undefined || this.#since === 0 || (!always && elapsedMs < PROGRESS_EVERY_MS)) return;
     this.#tellUsage();
@@ -67,7 +69,7 @@ export class ProgressMeter {
         stepCount,
         loss: this.#lossSum / this.#since,
         stepsPerSecond,
-        ...(validation === undefined ? {} : { metrics: validation, validationLoss: validation["validation_loss"], validationAccuracy: validation["accuracy"] }),
+        ...(validation === undefined ? {} : { metrics: validation, evaluationCount: evaluationsAt(step), validationLoss: validation["validation_loss"], validationAccuracy: validation["accuracy"] }),
         learningRate: this.#last.learningRate,
         gradientNorm: this.#last.gradientNorm,
         itemsPerSecond: (this.#itemsSince * 1_000) / Math.max(1e-3, elapsedMs),

@@ -77,7 +77,14 @@ export class TrainingLoop implements AsyncDisposable {
       now: hooks.now,
     });
     this.#clock = new StepClock({ stepCount: this.#stepCount, now: hooks.now });
-    this.#meter = new ProgressMeter({ stepCount: this.#stepCount, epochCount: Math.ceil(this.#stepCount / this.#cursor.stepsPerEpoch), onNews: hooks.onNews, now: hooks.now });
+    this.#meter = new ProgressMeter({
+      stepCount: this.#stepCount,
+      epochCount: Math.ceil(this.#stepCount / this.#cursor.stepsPerEpoch),
+      // From the step alone, so that a run that goes on from a checkpoint counts on; the last look need not be a whole interval away.
+      evaluationsAt: (step) => (step === this.#stepCount ? Math.ceil(step / this.#evaluationInterval()) : Math.floor(step / this.#evaluationInterval())),
+      onNews: hooks.onNews,
+      now: hooks.now,
+    });
     this.#record = {
       seed: spec.seed,
       threadCount: spec.threadCount,
