@@ -27,3 +27,23 @@ export function wholeNumbers(text: string): number[] {
 export function collect(text: string, before: string[] = []): string[] {
   return [...before, ...text.split(",").map((part) => part.trim()).filter((part) => part !== "")];
 }
+
+const TIME_UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+const SIZE_UNITS: Readonly<Record<string, number>> = { B: 1, KiB: 1_024, MiB: 1_024 ** 2, GiB: 1_024 ** 3 };
+
+/** "90s", "30m", "2h" → milliseconds. */
+export function durationMs(text: string): number {
+  return withUnit(text, TIME_UNITS, "It must be a duration, e.g. 90s, 30m or 2h.");
+}
+
+/** "512MiB", "2GiB" → bytes. */
+export function sizeBytes(text: string): number {
+  return withUnit(text, SIZE_UNITS, "It must be a size, e.g. 512MiB or 2GiB.");
+}
+
+function withUnit(text: string, units: Readonly<Record<string, number>>, hint: string): number {
+  const [, digits = "", unit = ""] = /^(\d+(?:\.\d+)?)\s*([A-Za-z]+)$/.exec(text) ?? [];
+  const factor = units[unit];
+  if (digits === "" || factor === undefined) throw new InvalidArgumentError(hint);
+  return Math.round(Number(digits) * factor);
+}

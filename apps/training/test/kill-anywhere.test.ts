@@ -34,7 +34,7 @@ const harnessWith = (): Promise<Harness> =>
 
 /** Follows a job to its end; `onStep` is told of the pid's progress. */
 async function follow(harness: Harness, name: string, onStep: (step: number) => void): Promise<TrainingJob> {
-  for await (const { event } of harness.client().watchTrainingJob({ name })) if (event.case === "checkpoint" || event.case === "progress") onStep(Number(event.value.step));
+  for await (const { event } of harness.client().watchTrainingJob({ name }, { timeoutMs: 1_500_000 })) if (event.case === "checkpoint" || event.case === "progress") onStep(Number(event.value.step));
   return harness.client().getTrainingJob({ name });
 }
 

@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { TrainingService } from "@servable/contracts/training/v1/training";
-import { TrainingJob_State, type TrainingJob, type TrainingJobEvent, type TrainingSpecSchema } from "@servable/contracts/training/v1/training_job";
+import { TrainingJob_State, type CostEstimate, type TrainingCheckpoint, type TrainingJob, type TrainingJobEvent, type TrainingJobSchema, type TrainingLimitsSchema, type TrainingSpecSchema } from "@servable/contracts/training/v1/training_job";
 import type { Client } from "@servable/grpc";
 import { allPages, untimed, type ClientCallOptions, type Connection } from "./connection.ts";
 import { isUnavailable, pause } from "./retry.ts";
@@ -14,6 +14,11 @@ export interface TrainOptions extends ClientCallOptions {
   readonly spec: MessageInitShape<typeof TrainingSpecSchema>;
   /** Id of the job; absent = chosen by the service. */
   readonly job?: string | undefined;
+  /** Higher goes first among the project's jobs; -100 to 100. @default 0 */
+  readonly priority?: number | undefined;
+  readonly labels?: Readonly<Record<string, string>> | undefined;
+  /** What the job may use. @default the service's bounds */
+  readonly limits?: MessageInitShape<typeof TrainingLimitsSchema> | undefined;
 }
 
 /** Training jobs. */
@@ -28,14 +33,17 @@ export class Training {
 
   /** Queues a job. @throws StatusError `DATASET_NOT_FOUND`, `TARGET_UNSUITABLE`, `QUEUE_FULL`, `FIELD_INVALID` */
   create(options: TrainOptions): Promise<TrainingJob> {
-    // One id for all attempts: a repeated call answers the job that the first one made.
-    const request = {
-      parent: this.#connection.parent,
-      requestId: randomUUID(),
-      trainingJobId: options.job ?? "",
-      trainingJob: { dataset: this.#connection.name("datasets", options.dataset), model: this.#connection.name("models", options.model), spec: options.spec },
-    };
-    return this.#connection.retrying(() => this.#training.createTrainingJob(request, { signal: options.signal, timeoutMs: options.timeoutMs ?? 60_000 }), options);
+    return this.#create(options.job ?? "", this.#jobOf(options), options);
+  }
+
+  /** Says what a job would need, by running a few of its steps. @throws StatusError what `create` throws, and what would refuse the job at its begin */
+  estimate(options: TrainOptions): Promise<CostEstimate> {
+    return this.#training.estimateTrainingJob({ parent: this.#connection.parent, trainingJob: this.#jobOf(options) }, { signal: options.signal, timeoutMs: options.timeoutMs ?? 600_000 });
+  }
+
+  /** Queues a repetition of a job's run from its record; it SUCCEEDS only where the weights are the same bits. @throws StatusError `STATE_WRONG` */
+  reproduce(job: string, options: ClientCallOptions = {}): Promise<TrainingJob> {
+    return this.#create("", { reproducedJob: this.#connection.name("trainingJobs", job) }, options);
   }
 
   get(job: string, options: ClientCallOptions = {}): Promise<TrainingJob> {
@@ -53,6 +61,25 @@ export class Training {
 
   cancel(job: string, options: ClientCallOptions = {}): Promise<TrainingJob> {
     return this.#training.cancelTrainingJob({ name: this.#connection.name("trainingJobs", job) }, options);
+  }
+
+  /** Asks a job to write a checkpoint and wait. @throws StatusError `STATE_WRONG` */
+  pause(job: string, options: ClientCallOptions = {}): Promise<TrainingJob> {
+    return this.#training.pauseTrainingJob({ name: this.#connection.name("trainingJobs", job) }, options);
+  }
+
+  /** Queues a paused job again. @throws StatusError `STATE_WRONG`, `QUEUE_FULL`, `QUOTA_EXCEEDED` */
+  resume(job: string, options: ClientCallOptions = {}): Promise<TrainingJob> {
+    return this.#training.resumeTrainingJob({ name: this.#connection.name("trainingJobs", job) }, options);
+  }
+
+  /** Checkpoints that a job keeps, newest first. */
+  checkpoints(job: string, options: ClientCallOptions = {}): Promise<TrainingCheckpoint[]> {
+    const parent = this.#connection.name("trainingJobs", job);
+    return allPages(async (pageToken) => {
+      const { checkpoints, nextPageToken } = await this.#connection.retrying(() => this.#training.listTrainingCheckpoints({ parent, pageSize: 1_000, pageToken }, options), options);
+      return { items: checkpoints, nextPageToken };
+    });
   }
 
   /**
@@ -76,6 +103,23 @@ export class Training {
         await pause(attempt, this.#connection.retryPolicy, options.signal);
       }
     }
+  }
+
+  #jobOf({ dataset, model, spec, priority, labels, limits }: TrainOptions): MessageInitShape<typeof TrainingJobSchema> {
+    return {
+      dataset: this.#connection.name("datasets", dataset),
+      model: this.#connection.name("models", model),
+      spec,
+      ...(priority === undefined ? {} : { priority }),
+      ...(labels === undefined ? {} : { labels: { ...labels } }),
+      ...(limits === undefined ? {} : { limits }),
+    };
+  }
+
+  /** One id for all attempts: a repeated call answers the job that the first one made. */
+  #create(trainingJobId: string, trainingJob: MessageInitShape<typeof TrainingJobSchema>, options: ClientCallOptions): Promise<TrainingJob> {
+    const request = { parent: this.#connection.parent, requestId: randomUUID(), trainingJobId, trainingJob };
+    return this.#connection.retrying(() => this.#training.createTrainingJob(request, { signal: options.signal, timeoutMs: options.timeoutMs ?? 60_000 }), options);
   }
 }
 

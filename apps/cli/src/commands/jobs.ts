@@ -1,7 +1,8 @@
 import { toJson } from "@bufbuild/protobuf";
 import { Command } from "commander";
-import { TrainingJobSchema, TrainingJob_State, type TrainingJob } from "@servable/contracts/training/v1/training_job";
+import { TrainingCheckpointSchema, TrainingJobEventSchema, TrainingJobSchema, TrainingJob_State, type TrainingJob, type TrainingJobEvent } from "@servable/contracts/training/v1/training_job";
 import { lastPart, withClient, withCommonOptions, type CommonOptions } from "../common-options.ts";
+import { followJob } from "../follow-job.ts";
 import { renderEvaluation } from "../render/evaluation.ts";
 import { formatTime, renderTable } from "../render/table.ts";
 import { describeProgress } from "../render/training-progress.ts";
@@ -10,8 +11,8 @@ import { printJson, printLine, type Terminal } from "../terminal.ts";
 /** `servable jobs …`: training jobs. */
 export function jobsCommand(terminal: Terminal): Command {
   const command = new Command("jobs")
-    .description("List, show and cancel training jobs.")
-    .addHelpText("after", "\nExamples:\n  $ servable jobs list\n  $ servable jobs show j-4f7q2\n  $ servable jobs cancel j-4f7q2\n  $ servable train --watch j-4f7q2");
+    .description("List, show, pause, resume, repeat and cancel training jobs.")
+    .addHelpText("after", "\nExamples:\n  $ servable jobs list\n  $ servable jobs show j-4f7q2\n  $ servable jobs pause j-4f7q2\n  $ servable jobs resume j-4f7q2\n  $ servable jobs checkpoints j-4f7q2\n  $ servable jobs events j-4f7q2\n  $ servable jobs reproduce j-4f7q2\n  $ servable jobs cancel j-4f7q2\n  $ servable train --watch j-4f7q2");
   const one = (name: string, text: string, run: (job: string, options: CommonOptions) => Promise<void>): Command => withCommonOptions(new Command(name)).description(text).argument("<job>").action(run);
   return command
     .addCommand(
@@ -35,6 +36,43 @@ export function jobsCommand(terminal: Terminal): Command {
       ),
     )
     .addCommand(
+      one("pause", "Stop a job with a checkpoint; it waits for resume.", (id, options) =>
+        withClient(options, terminal, async (client) => tell(terminal, options, await client.training.pause(id), (job) => (job.state === TrainingJob_State.PAUSED ? "is paused" : "writes a checkpoint and pauses"))),
+      ),
+    )
+    .addCommand(
+      one("resume", "Queue a paused job again; it goes on from its newest checkpoint.", (id, options) =>
+        withClient(options, terminal, async (client) => tell(terminal, options, await client.training.resume(id), () => "is queued again")),
+      ),
+    )
+    .addCommand(
+      one("checkpoints", "List the checkpoints that a job keeps.", (id, options) =>
+        withClient(options, terminal, async (client) => {
+          const checkpoints = await client.training.checkpoints(id);
+          if (options.json) return printJson(terminal, checkpoints.map((checkpoint) => toJson(TrainingCheckpointSchema, checkpoint)));
+          if (checkpoints.length === 0) return printLine(terminal, "no checkpoints yet");
+          const rows = checkpoints.map(({ step, epoch, sizeBytes, best, createTime, digest }) => [String(step), String(epoch), `${(Number(sizeBytes) / 1_024 ** 2).toFixed(1)} MiB`, best ? "best" : "", formatTime(createTime?.seconds), digest.slice(0, 19)]);
+          printLine(terminal, renderTable(["step", "epoch", "size", "", "written (UTC)", "digest"], rows));
+        }),
+      ),
+    )
+    .addCommand(
+      one("events", "Print what happened to a job, and what happens until it ends.", (id, options) =>
+        withClient(options, terminal, async (client) => {
+          for await (const event of client.training.watch(id)) printLine(terminal, options.json ? JSON.stringify(toJson(TrainingJobEventSchema, event)) : describeEvent(event));
+        }),
+      ),
+    )
+    .addCommand(
+      one("reproduce", "Train a job again from its record and compare the weights bit by bit.", (id, options) =>
+        withClient(options, terminal, async (client) => {
+          const job = await followJob(client, (await client.training.reproduce(id)).name, options.json ? terminal.stderr : terminal.stdout);
+          if (options.json) return printJson(terminal, toJson(TrainingJobSchema, job));
+          printLine(terminal, `${lastPart(job.name)} gave the same weights as ${id}: ${job.runRecord?.weightsDigest ?? ""}`);
+        }),
+      ),
+    )
+    .addCommand(
       one("cancel", "Ask a job to stop.", (id, options) =>
         withClient(options, terminal, async (client) => {
           const job = await client.training.cancel(id);
@@ -49,4 +87,29 @@ function resultOf(job: TrainingJob): string {
   if (job.state === TrainingJob_State.SUCCEEDED) return `version ${lastPart(job.modelVersion)}, accuracy ${((job.evaluation?.accuracy ?? 0) * 100).toFixed(1)} %`;
   if (job.state === TrainingJob_State.FAILED) return `${job.failureReason}: ${job.failureMessage}`;
   return job.progress === undefined ? "" : describeProgress(job.progress);
+}
+
+function tell(terminal: Terminal, options: CommonOptions, job: TrainingJob, what: (job: TrainingJob) => string): void {
+  if (options.json) printJson(terminal, toJson(TrainingJobSchema, job));
+  else printLine(terminal, `${lastPart(job.name)} ${what(job)}`);
+}
+
+function describeEvent({ offset, time, event }: TrainingJobEvent): string {
+  const at = `${String(offset).padStart(5)} ${formatTime(time?.seconds)}`;
+  switch (event.case) {
+    case "stateChanged":
+      return `${at} ${TrainingJob_State[event.value.state]}${event.value.failureReason === "" ? "" : ` ${event.value.failureReason}: ${event.value.failureMessage}`}`;
+    case "progress":
+      return `${at} ${describeProgress(event.value)}`;
+    case "log":
+      return `${at} ${event.value.text}`;
+    case "checkpoint":
+      return `${at} checkpoint of step ${event.value.step}${event.value.best ? " (best)" : ""}`;
+    case undefined:
+      return at;
+    default: {
+      const never: never = event;
+      return never;
+    }
+  }
 }

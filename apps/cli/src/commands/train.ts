@@ -1,59 +1,39 @@
 import { toJson } from "@bufbuild/protobuf";
-import { Command, Option } from "commander";
-import type { ServableClient } from "@servable/client";
-import { TrainingJobSchema, TrainingSpec_Family, TrainingSpec_Optimizer, type TrainingJob } from "@servable/contracts/training/v1/training_job";
+import { Command } from "commander";
+import type { ServableClient, TrainOptions } from "@servable/client";
+import { Dataset_Format, type Dataset } from "@servable/contracts/training/v1/dataset";
+import { CostEstimateSchema, TrainingJobSchema, type TrainingJob } from "@servable/contracts/training/v1/training_job";
 import { StatusError } from "@servable/errors";
 import { lastPart, withClient, withCommonOptions, type CommonOptions } from "../common-options.ts";
 import { ensureDataset, withDatasetFiles, type DatasetFileOptions } from "../dataset-files.ts";
 import { exampleCall } from "../example-call.ts";
 import { followJob } from "../follow-job.ts";
-import { numberWithin, wholeNumber, wholeNumbers } from "../option-parsers.ts";
+import { readJobFile } from "../job-file.ts";
+import { renderEstimate } from "../render/estimate.ts";
 import { renderEvaluation } from "../render/evaluation.ts";
+import { limitsOf, specOf, withTrainOptions, type TrainJobOptions, type TrainSpecOptions } from "../train-options.ts";
 import { printJson, printLine, type Terminal } from "../terminal.ts";
 
-const FAMILIES = { auto: TrainingSpec_Family.UNSPECIFIED, logistic: TrainingSpec_Family.LOGISTIC_REGRESSION, softmax: TrainingSpec_Family.SOFTMAX_REGRESSION, mlp: TrainingSpec_Family.MLP } as const;
-const OPTIMIZERS = { adam: TrainingSpec_Optimizer.ADAM, sgd: TrainingSpec_Optimizer.SGD } as const;
-
-interface TrainCommandOptions extends CommonOptions, DatasetFileOptions {
+interface TrainCommandOptions extends CommonOptions, DatasetFileOptions, TrainSpecOptions, TrainJobOptions {
+  readonly file?: string;
   readonly dataset?: string;
-  readonly target?: string;
-  readonly positiveClass?: string;
   readonly name?: string;
-  readonly family: keyof typeof FAMILIES;
-  readonly hidden?: readonly number[];
-  readonly optimizer: keyof typeof OPTIMIZERS;
-  readonly learningRate?: number;
-  readonly momentum?: number;
-  readonly epochs?: number;
-  readonly batchSize?: number;
-  readonly validation?: number;
-  readonly seed?: number;
-  readonly weightDecay?: number;
   readonly deploy?: boolean;
   readonly detach?: boolean;
+  readonly estimate?: boolean;
   readonly watch?: string;
 }
 
 /** `servable train`: from a file to a registered model. */
 export function trainCommand(terminal: Terminal): Command {
-  return withCommonOptions(withDatasetFiles(new Command("train")))
-    .description("Train a classifier on a CSV or on images, register it and, with --deploy, serve it.")
+  const command = withCommonOptions(withDatasetFiles(new Command("train")))
+    .description("Train a model on a table, images or texts, register it and, with --deploy, serve it.")
     .option("--dataset <id>", "data set that is already uploaded, instead of files")
-    .option("--target <column>", "column of the CSV to predict")
-    .option("--positive-class <class>", 'learn "this class against the rest"')
     .option("--name <model>", "model that the result becomes a version of")
-    .addOption(new Option("--family <family>", "auto: logistic for two classes, softmax for more; mlp: with hidden layers").choices(Object.keys(FAMILIES)).default("auto"))
-    .option("--hidden <units>", "relu units of each hidden layer of an mlp, e.g. 128,64", wholeNumbers)
-    .addOption(new Option("--optimizer <optimizer>", "how the weights move").choices(Object.keys(OPTIMIZERS)).default("adam"))
-    .option("--learning-rate <rate>", "default: 0.001 for an mlp with adam, else 0.01", numberWithin(0, 1_000))
-    .option("--momentum <share>", "momentum of sgd", numberWithin(0, 1))
-    .option("--epochs <n>", "passes over the data (default: 10; more for small data)", wholeNumber(1))
-    .option("--batch-size <n>", "rows a step (default: 32)", wholeNumber(1))
-    .option("--validation <share>", "share of rows kept for the evaluation (default: 0.2)", numberWithin(0, 0.9))
-    .option("--seed <n>", "of split, first weights and order; the same seed gives the same model", wholeNumber(0))
-    .option("--weight-decay <penalty>", "L2 penalty on the weights", numberWithin(0, 1_000))
+    .option("--file <job.yaml>", "a job as YAML or JSON, for what flags cannot say; flags win over it")
     .option("--deploy", "serve the result under the model's name")
     .option("--detach", "queue the job and return")
+    .option("--estimate", "measure a few steps and say what the job would need, without starting it")
     .option("--watch <job>", "show the progress of a job that runs")
     .addHelpText(
       "after",
@@ -65,12 +45,30 @@ Examples:
   $ servable train --data penguins.csv --target species --name penguins --epochs 60 --deploy
   $ servable train --images train-images-idx3-ubyte --labels train-labels-idx1-ubyte \\
       --positive-class 7 --family mlp --hidden 128 --epochs 10 --name is-seven
-  $ servable train --watch j-4f7q2`,
-    )
+  $ servable train --dataset reviews --target label --family text-classifier --base-model bert-mini/1 \\
+      --lora-rank 8 --epochs 3 --schedule linear --warmup 100 --name review-classifier
+  $ servable train --file job.yaml --estimate
+  $ servable train --watch j-4f7q2
+
+A job file has the fields of the contract (docs/guides/training.md lists them):
+  dataset: penguins
+  model: penguins
+  priority: 10
+  limits: { run_duration: 1800s, memory_bytes: 2000000000 }
+  spec:
+    target_column: species
+    family: MLP
+    hidden_units: [64, 32]
+    optimizer: ADAMW
+    schedule: { shape: COSINE, warmup_steps: 100 }
+    early_stopping: { metric: accuracy, patience: 5 }`,
+    );
+  return withTrainOptions(command)
     .action((options: TrainCommandOptions) => withClient(options, terminal, (client) => train(client, options, terminal)));
 }
 
 async function train(client: ServableClient, options: TrainCommandOptions, terminal: Terminal): Promise<void> {
+  if (options.estimate === true) return estimate(client, options, terminal);
   const job = options.watch === undefined ? await createJob(client, options, terminal) : await client.training.get(options.watch);
   if (options.detach === true) {
     if (options.json) return printJson(terminal, toJson(TrainingJobSchema, job));
@@ -82,36 +80,54 @@ async function train(client: ServableClient, options: TrainCommandOptions, termi
   if (options.deploy === true) await client.deployments.deploy({ model });
   if (options.json) return printJson(terminal, toJson(TrainingJobSchema, ended));
   if (ended.evaluation !== undefined) printLine(terminal, renderEvaluation(ended.evaluation));
+  if (ended.modelVersion === "") return printLine(terminal, `\n${lastPart(ended.name)} has ended; nothing is registered of it`);
   const version = lastPart(ended.modelVersion);
   const next = options.deploy === true ? exampleCall(model, await client.models.version(model, version)) : `servable deploy ${model}`;
   printLine(terminal, `\n${model} version ${version} is registered${options.deploy === true ? " and served" : ""}\nNext: ${next}`);
 }
 
+async function estimate(client: ServableClient, options: TrainCommandOptions, terminal: Terminal): Promise<void> {
+  const answer = await client.training.estimate((await askedJob(client, options)).job);
+  if (options.json) return printJson(terminal, toJson(CostEstimateSchema, answer));
+  printLine(terminal, renderEstimate(answer));
+}
+
 async function createJob(client: ServableClient, options: TrainCommandOptions, terminal: Terminal): Promise<TrainingJob> {
-  const { name } = options;
-  if (name === undefined) throw new StatusError("FIELD_REQUIRED", "say which model the result belongs to: --name MODEL", { metadata: { field: "name" } });
-  const dataset = options.dataset === undefined ? await ensureDataset(client, name, options) : await client.datasets.get(options.dataset);
-  if (dataset.columns.length > 0 && options.target === undefined) {
-    throw new StatusError("FIELD_REQUIRED", `say which column to predict: --target, one of ${dataset.columns.map((column) => column.name).join(", ")}`, { metadata: { field: "target" } });
-  }
-  const job = await client.training.create({
-    dataset: dataset.name,
-    model: name,
-    spec: {
-      targetColumn: options.target ?? "",
-      positiveClass: options.positiveClass ?? "",
-      family: options.hidden === undefined ? FAMILIES[options.family] : TrainingSpec_Family.MLP,
-      hiddenUnits: [...(options.hidden ?? [])],
-      optimizer: OPTIMIZERS[options.optimizer],
-      learningRate: options.learningRate ?? 0,
-      momentum: options.momentum ?? 0,
-      epochCount: options.epochs ?? 0,
-      batchSize: options.batchSize ?? 0,
-      seed: BigInt(options.seed ?? 0),
-      weightDecay: options.weightDecay ?? 0,
-      ...(options.validation === undefined ? {} : { validationFraction: options.validation }),
-    },
-  });
+  const { job: asked, dataset } = await askedJob(client, options);
+  const job = await client.training.create(asked);
   if (!options.json) printLine(terminal, `${lastPart(job.name)}: ${dataset.rowCount} rows of ${lastPart(dataset.name)}`);
   return job;
+}
+
+/** The job that file and flags ask for; files of data are uploaded. */
+async function askedJob(client: ServableClient, options: TrainCommandOptions): Promise<{ job: TrainOptions; dataset: Dataset }> {
+  const file = options.file === undefined ? undefined : await readJobFile(options.file);
+  const model = options.name ?? (file?.model === "" ? undefined : file?.model);
+  if (model === undefined) throw new StatusError("FIELD_REQUIRED", "say which model the result belongs to: --name MODEL, or `model` in the file", { metadata: { field: "name" } });
+  const known = options.dataset ?? (file?.dataset === "" ? undefined : file?.dataset);
+  const dataset = known === undefined ? await ensureDataset(client, lastPart(model), options) : await client.datasets.get(known);
+  const spec = specOf(options, file?.spec, projectOf(dataset));
+  if (needsTarget(dataset) && spec.targetColumn === "" && Object.keys(spec.hyperparameters).length === 0) {
+    throw new StatusError("FIELD_REQUIRED", `say which column to predict: --target, one of ${dataset.columns.map((column) => column.name).join(", ")}`, { metadata: { field: "target" } });
+  }
+  const job: TrainOptions = {
+    dataset: known ?? dataset.name,
+    model,
+    spec,
+    job: file?.name === "" || file === undefined ? undefined : lastPart(file.name),
+    priority: options.priority ?? file?.priority,
+    labels: file?.labels,
+    limits: limitsOf(options) ?? file?.limits,
+  };
+  return { job, dataset };
+}
+
+/** The project of a resource, by its name. */
+function projectOf({ name }: Dataset): string {
+  return name.split("/")[1] ?? "default";
+}
+
+/** Tables are predicted by a column; images, texts and conversations say themselves what is learned. */
+function needsTarget({ columns, format }: Dataset): boolean {
+  return columns.length > 0 && format !== Dataset_Format.TEXT && format !== Dataset_Format.CHAT;
 }
