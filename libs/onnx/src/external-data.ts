@@ -2,8 +2,8 @@
 // so that all sessions of a machine share one copy; what stands inside model.onnx is copied by every session.
 // Source: onnx.proto, TensorProto.external_data (location, offset, length).
 
-import { clearField, create } from "@bufbuild/protobuf";
-import { StringStringEntryProtoSchema, TensorProtoSchema, TensorProto_DataLocation, type ModelProto, type TensorProto } from "./gen/onnx/onnx_pb.js";
+import { clearField, clone, create, toBinary } from "@bufbuild/protobuf";
+import { ModelProtoSchema, StringStringEntryProtoSchema, TensorProtoSchema, TensorProto_DataLocation, type ModelProto, type TensorProto } from "./gen/onnx/onnx_pb.js";
 
 /** Where the bytes of a tensor stand. */
 export interface ExternalData {
@@ -46,13 +46,45 @@ export function externalDataOf(tensor: TensorProto): ExternalData | undefined {
   return { location, offsetBytes, lengthBytes };
 }
 
-/** Lets a tensor point at a whole file instead of holding its bytes. */
-export function moveToFile(tensor: TensorProto, location: string, lengthBytes: number): void {
+/** Lets a tensor point at bytes of a file, by default all of it, instead of holding them. */
+export function moveToFile(tensor: TensorProto, location: string, lengthBytes: number, offsetBytes = 0): void {
   clearField(tensor, TensorProtoSchema.field.rawData);
   tensor.floatData = [];
   tensor.int64Data = [];
   tensor.dataLocation = TensorProto_DataLocation.EXTERNAL;
-  tensor.externalData = Object.entries({ location, offset: "0", length: String(lengthBytes) }).map(([key, value]) => create(StringStringEntryProtoSchema, { key, value }));
+  tensor.externalData = Object.entries({ location, offset: String(offsetBytes), length: String(lengthBytes) }).map(([key, value]) => create(StringStringEntryProtoSchema, { key, value }));
+}
+
+/** A model whose large weights stand in a file of their own. */
+export interface SplitModel {
+  readonly model: Uint8Array;
+  /** The file's bytes in pieces, as the weights hold them: a large one need not be joined in memory. */
+  readonly data: readonly Uint8Array[];
+}
+
+/** onnxruntime maps pages of weights into memory: each begins at one. */
+const PAGE_BYTES = 4_096;
+
+/**
+ * Writes a model with its weights of at least `bytesMin` in a second file, which must stand beside it under the name
+ * `location`. Above 2 GB protobuf leaves no other way.
+ *
+ * Source: onnx.proto, TensorProto.external_data, which advises offsets of whole pages.
+ */
+export function splitWeights(model: ModelProto, location: string, bytesMin = 1_024): SplitModel {
+  const copy = clone(ModelProtoSchema, model);
+  const data: Uint8Array[] = [];
+  let offset = 0;
+  for (const tensor of largeInitializers(copy, bytesMin)) {
+    const bytes = inlineBytes(tensor);
+    if (bytes === undefined) continue;
+    const gap = (PAGE_BYTES - (offset % PAGE_BYTES)) % PAGE_BYTES;
+    if (gap > 0) data.push(new Uint8Array(gap));
+    data.push(bytes);
+    moveToFile(tensor, location, bytes.length, offset + gap);
+    offset += gap + bytes.length;
+  }
+  return { model: toBinary(ModelProtoSchema, copy), data };
 }
 
 /** Initialisers of the main graph of at least so many bytes that can stand in a file, smaller ones steer the graph's shapes. */

@@ -39,6 +39,9 @@ function plainGraph(graph: GraphProto): void {
   graph.initializer.forEach(plainTensor);
   for (const node of graph.node) {
     node.name = "";
+    // Left out and empty are other bytes.
+    node.domain = node.domain === "ai.onnx" ? "" : node.domain;
+    node.overload = `${node.overload}`;
     node.docString = "";
     node.metadataProps = [];
     node.attribute.sort((a, b) => (a.name < b.name ? -1 : 1));

@@ -1,6 +1,6 @@
 export { floatAttribute, floatsAttribute, intAttribute, intsAttribute, tensorAttribute, textAttribute, textsAttribute } from "./attributes.ts";
 export { ELEMENT_TYPES, datatypeOf } from "./element-type.ts";
-export { externalDataOf, inlineBytes, isExternal, largeInitializers, moveToFile, tensorBytes, type ExternalData } from "./external-data.ts";
+export { externalDataOf, inlineBytes, isExternal, largeInitializers, moveToFile, splitWeights, tensorBytes, type ExternalData, type SplitModel } from "./external-data.ts";
 export { ModelProtoSchema, type ModelProto, type NodeProto } from "./gen/onnx/onnx_pb.js";
 export { fp32Name, withFp32Interface } from "./fp32-interface.ts";
 export { buildModel, type BuildOptions } from "./build-model.ts";
@@ -21,7 +21,7 @@ export { batchNormalization, groupNormalization, instanceNormalization, layerNor
 export { op, ops, type Attributes, type OpOptions } from "./ops/op.ts";
 export { argMax, argMin, cumSum, reduceL1, reduceL2, reduceLogSumExp, reduceMax, reduceMean, reduceMin, reduceProd, reduceSum, reduceSumSquare, topK } from "./ops/reduction.ts";
 export { concat, depthToSpace, expand, expandLike, flatten, pad, reshape, shapeOf, sizeOf, slice, spaceToDepth, split, squeeze, tile, transpose, unsqueeze, type PadOptions, type SliceRange } from "./ops/shape.ts";
-export { printModel } from "./print.ts";
+export { printGraph, printModel } from "./print.ts";
 export { replaceWeights } from "./replace-weights.ts";
 export { readModel } from "./read.ts";
 export { signatureOf, type ModelSignature, type TensorSpec } from "./signature.ts";

@@ -1,6 +1,6 @@
 import { create, fromBinary } from "@bufbuild/protobuf";
 import { StatusError } from "@servable/errors";
-import { decodeBytesElements, elementCount, tensorOf, type Tensor } from "@servable/tensor";
+import { checkByteCount, decodeBytesElements, elementCount, tensorOf, type Tensor } from "@servable/tensor";
 import { ELEMENT_TYPES, datatypeOf } from "./element-type.ts";
 import { TensorProtoSchema, type TensorProto } from "./gen/onnx/onnx_pb.js";
 
@@ -32,7 +32,11 @@ export function tensorOfProto(proto: TensorProto): Tensor {
   const datatype = datatypeOf(proto.dataType);
   if (datatype === undefined) throw new StatusError("DATATYPE_MISMATCH", `${where} has the ONNX element type ${proto.dataType}, which no caller can send`);
   const shape = proto.dims.map(Number);
-  if (proto.rawData.length > 0) return { datatype, shape, data: proto.rawData };
+  if (proto.rawData.length > 0) {
+    const tensor = { datatype, shape, data: proto.rawData };
+    checkByteCount(tensor, where);
+    return tensor;
+  }
   switch (datatype) {
     case "FP32":
       return tensorOf(datatype, shape, proto.floatData, where);

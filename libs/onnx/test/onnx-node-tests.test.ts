@@ -8,7 +8,7 @@ import expectedFailures from "./expected-failures.json" with { type: "json" };
 import { ARCHIVE, runImported } from "./run-imported.ts";
 
 const TEST_COUNT = 1_884;
-const SAMPLE = 250;
+const SAMPLE = 120;
 const ALL = process.env["SERVABLE_CONFORMANCE"] === "all";
 const EXPECTED = new Set(Object.values(expectedFailures).flat());
 

@@ -43,7 +43,7 @@ const ADAPTED: Readonly<Record<string, number>> = { MatMul: 1, Gemm: 1, Conv: 1 
 
 /** The weights that get adapters. @throws GraphError for a pattern that fits none that can have one */
 export function adaptedWeights(weights: ReadonlyMap<string, ModelWeight>, target: readonly string[] | undefined): Set<string> {
-  const able = [...weights.values()].filter((weight) => weight.uses.length > 0 && weight.uses.every(({ operator, operand, node }) => ADAPTED[operator] === operand && canAdapt(node)));
+  const able = [...weights.values()].filter((weight) => weight.uses.length > 0 && weight.uses.every(({ operator, operand, reshaped, node }) => !reshaped && ADAPTED[operator] === operand && canAdapt(node)));
   const wanted = target === undefined ? able.filter(({ uses }) => uses.every(({ operator }) => operator !== "Conv")) : able;
   return chosen(wanted.map(({ name }) => name), target ?? ["*"], "LoRA (matrices and kernels without groups)");
 }

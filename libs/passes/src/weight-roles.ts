@@ -12,6 +12,8 @@ export interface WeightUse {
   /** Which operand it is. */
   readonly operand: number;
   readonly transposed: boolean;
+  /** The operator sees it in another shape than the file has. */
+  readonly reshaped: boolean;
   readonly node: ImportedNode;
 }
 
@@ -65,8 +67,8 @@ export function weightsOfModel(model: ModelProto, options: Pick<ImportOptions, "
   return new Map([...tensors].map(([name, tensor]) => [name, weightOf(name, tensor, uses.get(name) ?? [])]));
 }
 
-function useOf(node: ImportedNode, operand: number, { transposed }: TrackedWeight): WeightUse {
-  return { operator: operatorKey(node), operand, transposed, node };
+function useOf(node: ImportedNode, operand: number, { transposed, reshaped }: TrackedWeight): WeightUse {
+  return { operator: operatorKey(node), operand, transposed, reshaped, node };
 }
 
 function weightOf(name: string, tensor: Tensor, uses: readonly WeightUse[]): ModelWeight {

@@ -8,7 +8,12 @@ export interface TrackedWeight {
   readonly name: string;
   /** The value is the transpose of the weight, a matrix. */
   readonly transposed: boolean;
+  /** The value has the weight's numbers in another shape. */
+  readonly reshaped: boolean;
 }
+
+/** Operators that hand on the numbers of their first operand in their order. */
+const RESHAPING: ReadonlySet<string> = new Set(["Reshape", "Flatten", "Squeeze", "Unsqueeze"]);
 
 /** Knows which values are weights while a model is taken into a graph. */
 export class WeightTracker {
@@ -16,7 +21,7 @@ export class WeightTracker {
 
   /** Notes that a value is the weight of that name. */
   note(name: string, value: Value): void {
-    this.#weights.set(value, { name, transposed: false });
+    this.#weights.set(value, { name, transposed: false, reshaped: false });
   }
 
   /** The weight that a value is; undefined for one that is computed. */
@@ -30,10 +35,15 @@ export class WeightTracker {
     const weight = this.weightOf(source);
     if (weight === undefined || source === undefined || node.domain !== "") return undefined;
     if (node.opType === "Identity") return [source];
+    if (RESHAPING.has(node.opType)) {
+      const shaped = op(graph, node.opType, node.inputs, node.attributes);
+      this.#weights.set(shaped, { ...weight, reshaped: true });
+      return [shaped];
+    }
     const perm = node.opType === "Transpose" ? (intsAttribute(node, "perm") ?? source.shape.map((_, axis) => source.shape.length - 1 - axis)) : [];
     if (perm.join() !== "1,0") return undefined;
     const turned = op(graph, "Transpose", [source], { perm });
-    this.#weights.set(turned, { name: weight.name, transposed: !weight.transposed });
+    this.#weights.set(turned, { ...weight, transposed: !weight.transposed });
     return [turned];
   }
 }

@@ -69,7 +69,7 @@ export function importGraph(model: ModelProto, { graph = new Graph(), inputs: gi
   for (const [name, tensor] of weightsOf(proto, readExternal)) values.set(name, substitute(name, weights?.(name, tensor) ?? graph.weight(name, tensor)));
 
   const functions = new Map(model.functions.map((each) => [`${operatorKey({ opType: each.name, domain: each.domain })}:${each.overload}`, each] as const));
-  const scope: ImportScope = { graph, values, sequences: new Map(), opset, functions, attributes: {}, rewrite, weights, see: substitute, depth: 0 };
+  const scope: ImportScope = { graph, values, sequences: new Map(), opset, functions, attributes: {}, rewrite, weights, see: substitute, depth: 0, written: { bodies: 0 } };
   importNodes(proto.node, scope);
 
   const outputs = new Map(proto.output.map(({ name }) => [name, known(scope, name, "output")] as const));

@@ -37,15 +37,19 @@ export interface ImportScope {
   readonly see: (name: string, value: Value) => Value;
   /** How deep functions and bodies are nested. */
   readonly depth: number;
+  /** Counts functions and bodies that were written out, of all scopes together: empty ones add no nodes, but take time. */
+  readonly written: { bodies: number };
 }
 
 /** Nodes that calls of functions and unrolled loops may become; each may double at every level. */
 export const NODES_MAX = 50_000;
 const DEPTH_MAX = 64;
+const BODIES_MAX = 20_000;
 
 /** A scope inside another one. @throws GraphError when functions or bodies nest too deep */
 export function innerScope(outer: ImportScope, change: Partial<ImportScope> = {}): ImportScope {
   if (outer.depth >= DEPTH_MAX) throw new GraphError(`functions and bodies nest deeper than ${DEPTH_MAX}`);
+  if (++outer.written.bodies > BODIES_MAX) throw new GraphError(`calls of functions and rounds of loops are written out more than ${BODIES_MAX} times`);
   return { ...outer, values: new Map(), sequences: new Map(), see: (_, value) => value, weights: undefined, depth: outer.depth + 1, ...change };
 }
 

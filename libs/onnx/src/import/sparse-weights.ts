@@ -1,11 +1,10 @@
-import { elementCount, type Tensor } from "@servable/tensor";
+import { elementCount, elementsOf, type Tensor } from "@servable/tensor";
 import { GraphError } from "../graph-error.ts";
 import type { SparseTensorProto } from "../gen/onnx/onnx_pb.js";
 import { tensorOfProto } from "../tensor-proto.ts";
-import { elementsOf } from "@servable/tensor";
 
 /** Elements that a sparse weight may become. */
-const DENSE_ELEMENTS_MAX = 2 ** 28;
+const DENSE_ELEMENTS_MAX = 2 ** 26;
 
 /** A sparse weight with its zeros. Source: onnx.proto, SparseTensorProto: indices are linear [n], or coordinates [n, rank]. @throws GraphError */
 export function denseTensor({ values, indices, dims }: SparseTensorProto): Tensor {
