@@ -57,7 +57,8 @@ function axisMatrix({ graph, node }: RuleContext, x: Value, axis: 2 | 3): Value 
   const sizes = sizeList(graph, sizesOf(graph, x, axis, axis + 1), sizesOf(graph, x, axis, axis + 1));
   const zeros = graph.node("ConstantOfShape", [sizes], { datatype: "FP32", shape: [size, size] });
   const eye = graph.node("Unsqueeze", [graph.node("EyeLike", [zeros], { datatype: "FP32", shape: [size, size] }), ints(graph, [0, 1])], { datatype: "FP32", shape: [1, 1, size, size] });
-  const [scales, target] = [node.inputs[2], node.inputs[3]];
+  // Exporters leave one of the two out, or give it no elements.
+  const [scales, target] = [node.inputs[2], node.inputs[3]].map((operand) => (operand?.shape[0] === 0 ? undefined : operand));
   const one = (operand: Value, unit: Value): Value => {
     const own = graph.node("Slice", [operand, ints(graph, [axis]), ints(graph, [axis + 1])], { datatype: operand.datatype, shape: [1] });
     return graph.node("Concat", [unit, own, graph.node("Slice", [unit, ints(graph, [0]), ints(graph, [1])], { datatype: unit.datatype, shape: [1] })], { datatype: operand.datatype, shape: [4] }, { axis: 0 });

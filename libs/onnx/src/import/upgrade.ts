@@ -30,7 +30,7 @@ const UPGRADES: Readonly<Record<string, readonly { readonly since: number; reado
     { since: 13, upgrade: (node, graph) => moved(node, ["split"], [intsOperand(node, graph, "split")]) },
     { since: 18, upgrade: (node) => (node.inputs[1] === undefined ? { ...node, attributes: { ...node.attributes, num_outputs: node.outputCount } } : node) },
   ],
-  BatchNormalization: [{ since: 9, upgrade: (node) => (intAttribute(node, "spatial", 1) === 1 ? dropped(node, "spatial") : refuse(node)) }, { since: 14, upgrade: (node) => ({ ...dropped(node, "training_mode"), outputCount: 1 }) }],
+  BatchNormalization: [{ since: 9, upgrade: (node) => (intAttribute(node, "spatial", 1) === 1 ? dropped(node, "spatial") : refuse(node)) }, { since: 14, upgrade: batchStatistics }],
   TopK: [{ since: 10, upgrade: (node, graph) => moved(node, ["k"], [graph.constant("INT64", [1], [BigInt(intAttribute(node, "k", 1))])]) }],
   Upsample: [{ since: 99, upgrade: toResize }],
   Resize: [{ since: 11, upgrade: toResize }],
@@ -88,6 +88,12 @@ function toResize(node: NodeDraft, graph: Graph): NodeDraft {
   const mode = textAttribute(node, "mode", "nearest");
   const attributes = { mode: mode === "bilinear" ? "linear" : mode, coordinate_transformation_mode: "asymmetric", ...(mode === "nearest" ? { nearest_mode: "floor" } : {}) };
   return { ...node, opType: "Resize", inputs: [node.inputs[0], undefined, operand], attributes };
+}
+
+/** Before opset 14 a node with more outputs than one normalised by its batch: running statistics, and two more that nobody reads. */
+function batchStatistics(node: NodeDraft): NodeDraft {
+  if (node.outputCount === 1) return node;
+  return { ...node, attributes: { ...node.attributes, training_mode: 1 }, outputCount: Math.min(node.outputCount, 3) };
 }
 
 function refuse(node: NodeDraft): NodeDraft {
