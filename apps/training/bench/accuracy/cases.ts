@@ -39,7 +39,8 @@ async function adult(hidden: readonly number[]): Promise<AccuracyCase> {
   const open = async (name: string) => {
     const path = join(tmpdir(), `servable-${name}.csv`);
     writeFileSync(path, readFileSync(asset(`datasets/tabular/${name}.csv`), "utf8").replaceAll(/, /g, ",").replaceAll(/(<=50K|>50K)\./g, "$1").trim());
-    const columns = ADULT.map((column) => ({ name: column, kind: (NUMBERS.has(column) ? "numeric" : "categorical") }));
+    const kindOf = (column: string): ColumnKind => (NUMBERS.has(column) ? "numeric" : "categorical");
+    const columns = ADULT.map((column) => ({ name: column, kind: kindOf(column) }));
     const table = await openDataset({ format: "csv", files: [{ role: "data", path }], columns, missingValues: ["?"], header: ADULT });
     if (table.kind !== "table") throw new TypeError("a CSV is a table");
     return table;
@@ -83,7 +84,7 @@ async function banking(): Promise<AccuracyCase> {
     return { loss: crossEntropy(nn.graph, logits, nn.input("labels", "INT64", ["batch"])), outputs: { logits } };
   };
   const base = readSafetensors(readFileSync(asset("bert-mini-intents/model.safetensors")));
-  const initial = new Map([...base.tensors].map(([name, { data }]) => [`bert.${name}`, new Float32Array(data.slice().buffer)] as const));
+  const initial = new Map([...base.tensors].map(([name, { data }]) => [`bert.${name}`, new Float32Array(Uint8Array.from(data).buffer)] as const));
   return { model: { kind: "bert", ...shape }, network, initial, training: part(train), test: part(test), batchSize: 64, steps: 313, learningRate: 5e-4, portion: 154, metric: "accuracy" };
 }
 
