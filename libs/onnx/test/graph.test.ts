@@ -4,9 +4,9 @@ import { toBinary } from "@bufbuild/protobuf";
 import { tensorOf } from "@servable/tensor";
 import { tempDir } from "@servable/testing";
 import ort from "onnxruntime-node";
-import { writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { Graph, GraphError, ModelProtoSchema, add, averagePool, buildModel, checkLimits, conv, gather, gelu, graphDigest, importGraph, layerNormalization, matMul, maxPool, printGraph, printModel, readModel, reduceMean, relu, replaceWeights, reshape, rmsNormalization, slice, softmax, split, splitWeights, topK, transpose, where, type Value } from "../src/index.ts";
+import { Graph, GraphError, ModelProtoSchema, add, averagePool, buildModel, checkLimits, conv, gather, gelu, graphDigest, importGraph, knownOperators, layerNormalization, matMul, maxPool, printGraph, printModel, readModel, reduceMean, relu, replaceWeights, reshape, rmsNormalization, slice, softmax, split, splitWeights, topK, transpose, where, type Value } from "../src/index.ts";
 
 function mistakeOf(work: () => unknown): GraphError {
   try {
@@ -156,5 +156,13 @@ describe("printing", () => {
     assert.match(text, /const_0: FP32\[4\] = FP32\[4\]\{1, 1, 1, 1\}/);
     assert.match(text, /Gelu_\d: FP32\[batch, 4\] = Gelu\(LayerNormalization_\d\) \{approximate = "none"\}/);
     assert.match(printModel(readModel(buildModel({ graph, outputs: { y } }))), /^\/\/ ai\.onnx@21\ngraph\(x: FP32\[batch, 4\]\) → \(y: FP32\[batch, 4\]\)[^]*y = Identity\(Softmax_\d\)|Softmax\(Gelu_\d\) \{axis = -1\}/);
+  });
+});
+
+describe("the README", () => {
+  it("names every operator that is known", () => {
+    const words = new Set(readFileSync(new URL("../README.md", import.meta.url), "utf8").split(/\s+/));
+
+    assert.deepEqual(knownOperators().filter((name) => !words.has(name)), []);
   });
 });
