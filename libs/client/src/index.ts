@@ -1,6 +1,6 @@
 export { type CreateKeyOptions } from "./access.ts";
 export { type ClientCallOptions, type ConnectionOptions } from "./connection.ts";
-export { type UploadDatasetOptions } from "./datasets.ts";
+export { type SplitDatasetOptions, type UpdateDatasetOptions, type UploadDatasetOptions } from "./datasets.ts";
 export { type DeployOptions, type VersionPolicyInit } from "./deployments.ts";
 export { EXPLAIN_METHODS, type ExplainOptions } from "./explanations.ts";
 export { type InferOptions, type InferResult } from "./inference.ts";
