@@ -46,6 +46,7 @@ function withUnit(text: string, units: Readonly<Record<string, number>>, hint: s
   const factor = units[unit];
   if (digits === "" || factor === undefined) throw new InvalidArgumentError(hint);
   return Math.round(Number(digits) * factor);
+}
 
 /** A size of pictures, "64x64" or "28x28x1": height, width and channels. */
 export function imageSize(text: string): number[] {
