@@ -149,17 +149,19 @@ class GraphTrainer implements Trainer {
 
   save(): Snapshot {
     const { name, settings } = this.#options.optimizer;
+    const frozen = this.#state.frozenDigest;
     return {
       tensors: this.#state.save(),
-      state: { step: this.#step, seed: String(this.#seed), optimizer: { name, ...settings }, ...(this.#plateau !== undefined && { plateau: this.#plateau }) },
+      state: { step: this.#step, seed: String(this.#seed), optimizer: { name, ...settings }, ...(frozen !== undefined && { frozen }), ...(this.#plateau !== undefined && { plateau: this.#plateau }) },
     };
   }
 
   restore({ tensors, state }: Snapshot): void {
-    const { step, seed, optimizer, plateau } = state as { step?: unknown; seed?: unknown; optimizer?: { name?: unknown }; plateau?: PlateauState };
+    const { step, seed, optimizer, plateau, frozen } = state as { step?: unknown; seed?: unknown; optimizer?: { name?: unknown }; plateau?: PlateauState; frozen?: unknown };
     if (!Number.isSafeInteger(step) || (step as number) < 0) throw new StatusError("CHECKPOINT_INCOMPATIBLE", `the checkpoint's step is ${JSON.stringify(step)}`);
     if (seed !== String(this.#seed)) throw new StatusError("CHECKPOINT_INCOMPATIBLE", `the checkpoint is of seed ${JSON.stringify(seed)}, the trainer has ${this.#seed}`);
     if (optimizer?.name !== this.#options.optimizer.name) throw new StatusError("CHECKPOINT_INCOMPATIBLE", `the checkpoint is of optimizer ${JSON.stringify(optimizer?.name)}, the trainer has "${this.#options.optimizer.name}"`);
+    if (frozen !== this.#state.frozenDigest) throw new StatusError("CHECKPOINT_INCOMPATIBLE", "the checkpoint stands on other frozen parameters than the network has: begin from the same base model");
     this.#state.restore(tensors);
     this.#step = step as number;
     this.#plateau = plateau ?? this.#options.plateau?.initial;

@@ -1,6 +1,7 @@
 // What a network remembers: trained parameters in the optimiser's arena, frozen ones and buffers beside it. Sessions of all
 // batch sizes read the same memory.
 
+import { createHash } from "node:crypto";
 import { StatusError } from "@servable/errors";
 import { Arena, type Optimizer } from "@servable/optim";
 import ort from "onnxruntime-node";
@@ -26,6 +27,7 @@ export class NetworkState {
   /** Frozen parameters and buffers. */
   readonly #fixed = new Map<string, Float32Array>();
   readonly #averaged: boolean;
+  #frozenDigest: string | undefined;
 
   /** @throws StatusError `NETWORK_INVALID` when nothing is trainable, it takes more than an arena holds, or initial values do not fit */
   constructor({ signature, optimizer, averageDecay, initial = new Map() }: NetworkStateOptions) {
@@ -81,7 +83,15 @@ export class NetworkState {
     for (const [name, pending] of this.pendingBuffers) this.values(name).set(pending);
   }
 
-  /** A copy of everything. */
+  /** SHA-256 of the frozen parameters, which snapshots leave out: a small adapter may stand on a large model. */
+  get frozenDigest(): string | undefined {
+    const frozen = this.#signature.parameters.filter(({ trainable }) => !trainable);
+    if (frozen.length === 0) return undefined;
+    this.#frozenDigest ??= frozen.reduce((hash, { name }) => hash.update(name).update(this.values(name)), createHash("sha256")).digest("hex");
+    return this.#frozenDigest;
+  }
+
+  /** A copy of everything that steps change. */
   save(): Snapshot["tensors"] {
     return new Map(this.#entries().map(({ key, shape, data }) => [key, { shape, data: data.slice() }]));
   }
@@ -107,7 +117,7 @@ export class NetworkState {
     const trainable = parameters.filter((parameter) => parameter.trainable);
     const entryOf = (prefix: string, { name, shape }: { name: string; shape: readonly number[] }, data = this.values(name)) => ({ key: `${prefix}/${name}`, shape, data });
     return [
-      ...parameters.map((each) => entryOf("parameter", each)),
+      ...trainable.map((each) => entryOf("parameter", each)),
       ...buffers.map((each) => entryOf("buffer", each)),
       ...this.arena.optimizer.slots.flatMap((slot) => trainable.map((each) => entryOf(`optimizer/${slot}`, each, this.arena.slot(slot, each.name)))),
       ...(this.#averaged ? trainable.map((each) => entryOf("average", each, this.arena.average(each.name))) : []),

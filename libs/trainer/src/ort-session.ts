@@ -2,6 +2,7 @@
 // 300. Its binding underneath is synchronous, as training is: the thread has nothing else to do. The version is pinned.
 
 import { createRequire } from "node:module";
+import { StatusError } from "@servable/errors";
 import ort from "onnxruntime-node";
 
 /** Tensors by the names of inputs or outputs. */
@@ -9,7 +10,11 @@ export type OrtTensors = Record<string, ort.Tensor>;
 
 /** A model that runs at once, without a promise. */
 export interface OrtSession {
-  /** Outputs whose tensor is given are written there; the others are new. Only those named are computed. */
+  /**
+   * Outputs whose tensor is given are written there; the others are new. Only those named are computed.
+   *
+   * @throws StatusError `INFERENCE_FAILED`, `ENGINE_OUT_OF_MEMORY`
+   */
   run(inputs: OrtTensors, outputs: Readonly<Record<string, ort.Tensor | null>>): OrtTensors;
   release(): void;
 }
@@ -50,7 +55,19 @@ export function createOrtSession(model: Uint8Array, { threads, nodeCount }: OrtS
     extra: { session: { intra_op: { allow_spinning: "0" } } },
   });
   return {
-    run: (inputs, outputs) => session.run(inputs, outputs, {}),
+    run(inputs, outputs) {
+      try {
+        return session.run(inputs, outputs, {});
+      } catch (error) {
+        throw failure(error as Error);
+      }
+    },
     release: () => session.dispose(),
   };
+}
+
+function failure(error: Error): StatusError {
+  const message = error.message.slice(0, 500);
+  if (/Failed to allocate memory|bad_alloc/.test(message)) return new StatusError("ENGINE_OUT_OF_MEMORY", `the batch needs more memory than there is: make it smaller, and accumulate several (onnxruntime: ${message})`, { cause: error });
+  return new StatusError("INFERENCE_FAILED", `the batch cannot be computed; is an id or a label outside its range? (onnxruntime: ${message})`, { cause: error });
 }

@@ -35,7 +35,7 @@ export interface Evaluation {
 
 /** Everything a trainer needs to go on exactly where it was: parameters, buffers, the optimiser's state and the counters. */
 export interface Snapshot {
-  /** By name: "parameter/…", "buffer/…", "optimizer/<slot>/…", "average/…" */
+  /** By name: "parameter/…" (trainable ones: the others do not change), "buffer/…", "optimizer/<slot>/…", "average/…" */
   readonly tensors: ReadonlyMap<string, { readonly shape: readonly number[]; readonly data: Float32Array }>;
   /** Counters and schedule state, JSON. */
   readonly state: Readonly<Record<string, unknown>>;
@@ -53,7 +53,7 @@ export interface Trainer extends AsyncDisposable {
    * Forward, backward and update over one batch, or several that are accumulated into one update: each counts by its rows (its
    * dimension "batch"), so that for a loss that is a mean over rows the update is that of one batch with all of them.
    *
-   * @throws StatusError `INPUT_MISSING`, `DATATYPE_MISMATCH`, `SHAPE_MISMATCH` naming the input; `NETWORK_INVALID` for a size of batch that the network cannot have
+   * @throws StatusError `INPUT_MISSING`, `DATATYPE_MISMATCH`, `SHAPE_MISMATCH` naming the input; `NETWORK_INVALID` for a size of batch that the network cannot have; `INFERENCE_FAILED` when onnxruntime cannot compute the batch, e.g. for a label outside its range. Nothing is changed then
    */
   step(batches: Feeds | readonly Feeds[]): Promise<StepResult>;
   /** Forward with the loss, nothing changed: dropout off, running statistics, averaged parameters where EMA is on. */

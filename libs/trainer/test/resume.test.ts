@@ -7,7 +7,7 @@ import { after, describe, it } from "node:test";
 import { StatusError } from "@servable/errors";
 import { adam, sgd } from "@servable/optim";
 import { createTrainer, type Snapshot } from "../src/index.ts";
-import { batchOf, perceptron } from "./networks.ts";
+import { batchOf, perceptron, remembering } from "./networks.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "resume-"));
 after(() => rmSync(folder, { recursive: true, force: true }));
@@ -62,6 +62,20 @@ describe("a snapshot", () => {
       assert.deepEqual(trainer.save(), before);
     });
   }
+});
+
+describe("frozen parameters", () => {
+  it("are not part of a snapshot, but it knows them", async () => {
+    const options = { network: remembering, optimizer: adam(), seed: 1 };
+    await using trainer = await createTrainer(options);
+    await trainer.step(batchOf(8, 0));
+    const snapshot = trainer.save();
+    await using other = await createTrainer({ ...options, initial: new Map([["frozen", Float32Array.of(1, 2, 3, 4)]]) });
+
+    assert.ok(!snapshot.tensors.has("parameter/frozen") && snapshot.tensors.has("buffer/mean"));
+    assert.throws(() => other.restore(snapshot), /stands on other frozen parameters/);
+    trainer.restore(snapshot);
+  });
 });
 
 describe("memory", () => {

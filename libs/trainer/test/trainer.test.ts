@@ -247,6 +247,19 @@ describe("a trainer refuses", () => {
     });
   }
 
+  it("an id outside its table, with nothing changed", async () => {
+    await using trainer = await createTrainer({ network: embedded, optimizer: adam(), seed: 1 });
+    await trainer.step(idsOf(4, 0));
+    const before = trainer.save();
+    const bad = idsOf(4, 1);
+    (bad["ids"]?.data as BigInt64Array)[3] = 99n;
+
+    await assert.rejects(trainer.step([idsOf(4, 2), bad]), isError("INFERENCE_FAILED", /the batch cannot be computed; is an id or a label outside its range\?/));
+
+    assert.deepEqual(trainer.save(), before);
+    assert.equal((await trainer.step(idsOf(4, 3))).step, 2);
+  });
+
   it("a step without a batch", async () => {
     await using trainer = await createTrainer({ network: perceptron, optimizer: sgd() });
     await assert.rejects(trainer.step([]), isError("INPUT_MISSING", /at least one batch/));
