@@ -5,7 +5,7 @@ import type { ServableClient, UploadDatasetOptions } from "@servable/client";
 import { Column_Kind, Dataset_Format, type Dataset } from "@servable/contracts/training/v1/dataset";
 import { StatusError } from "@servable/errors";
 import { DATASET_FORMATS, formatOf } from "./dataset-format.ts";
-import { collect, imageSize } from "./option-parsers.ts";
+import { collect, pictureSize } from "./option-parsers.ts";
 
 /** How the columns of a table are named on the command line. */
 export interface ColumnOptions {
@@ -17,7 +17,7 @@ export interface ColumnOptions {
   readonly ignore?: readonly string[];
   readonly missing?: readonly string[];
   readonly skipBadRows?: boolean;
-  readonly imageSize?: readonly number[];
+  readonly pictureSize?: readonly number[];
 }
 
 /** How a data set is named on the command line. */
@@ -53,7 +53,7 @@ export function withColumns(command: Command): Command {
     .option("--ignore <columns>", "columns not to learn from", collect)
     .option("--missing <texts>", 'cells that mean "missing" besides the empty one, e.g. NA,?', collect)
     .option("--skip-bad-rows", "leave out rows that cannot be read and list them, instead of refusing the file")
-    .option("--image-size <height>x<width>", "size that the pictures of a zip are brought to, e.g. 64x64 or 28x28x1 for grey", imageSize);
+    .option("--picture-size <height>x<width>", "size that the pictures of a zip are brought to, e.g. 64x64 or 28x28x1 for grey", pictureSize);
 }
 
 /** Uploads the files under an id. */
@@ -78,7 +78,7 @@ export async function ensureDataset(client: ServableClient, prefix: string, opti
 /** What the options say of how files are read; undefined where they say nothing. */
 export function settingsOf(options: ColumnOptions): Pick<UploadDatasetOptions, "columns" | "missingValues" | "skipBadRows" | "imageShape"> {
   const columns = columnsOf(options);
-  return { columns: columns.length === 0 ? undefined : columns, missingValues: options.missing, skipBadRows: options.skipBadRows, imageShape: options.imageSize };
+  return { columns: columns.length === 0 ? undefined : columns, missingValues: options.missing, skipBadRows: options.skipBadRows, imageShape: options.pictureSize };
 }
 
 /** Format and roles. @throws StatusError `FIELD_REQUIRED` when neither a file nor images with labels are given */
@@ -97,7 +97,7 @@ function columnsOf({ numeric = [], categorical = [], boolean = [], datetime = []
 
 async function contentKey(options: DatasetFileOptions): Promise<string> {
   const { format, files } = await layoutOf(options);
-  const { header = [], missing = [], skipBadRows = false, imageSize: size = [] } = options;
+  const { header = [], missing = [], skipBadRows = false, pictureSize: size = [] } = options;
   const hash = createHash("sha256").update(JSON.stringify([format, columnsOf(options), missing, ...(header.length + size.length > 0 || skipBadRows ? [header, skipBadRows, size] : [])]));
   for (const [role, path] of Object.entries(files)) {
     hash.update(role);

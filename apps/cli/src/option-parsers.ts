@@ -49,7 +49,7 @@ function withUnit(text: string, units: Readonly<Record<string, number>>, hint: s
 }
 
 /** A size of pictures, "64x64" or "28x28x1": height, width and channels. */
-export function imageSize(text: string): number[] {
+export function pictureSize(text: string): number[] {
   const lengths = text.split("x").map(wholeNumber(1));
   if (lengths.length < 2 || lengths.length > 3) throw new InvalidArgumentError("It must be HEIGHTxWIDTH, e.g. 64x64.");
   return lengths;

@@ -33,7 +33,7 @@ makes the next one. "people" is the newest version, "people/versions/2" a certai
 Examples:
   $ servable datasets upload penguins --data penguins.csv --missing NA
   $ servable datasets upload digits --images train-images-idx3-ubyte --labels train-labels-idx1-ubyte
-  $ servable datasets upload flowers --data flowers.zip --image-size 64x64
+  $ servable datasets upload flowers --data flowers.zip --picture-size 64x64
   $ servable datasets show penguins
   $ servable datasets split penguins --name by-island --method group --by island --test 0.1`,
     )
