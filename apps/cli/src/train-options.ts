@@ -76,7 +76,6 @@ export interface TrainSpecOptions {
   readonly seed?: number;
   readonly threads?: number;
   readonly maxLength?: number;
-  readonly imageSize?: number;
   readonly checkpointEvery?: number;
 }
 
@@ -122,7 +121,6 @@ export function withTrainOptions(command: Command): Command {
     .option("--seed <n>", "of split, first weights and order; the same seed gives the same model", wholeNumber(0))
     .option("--threads <n>", "threads of onnxruntime (default: 1); part of the record", wholeNumber(1))
     .option("--max-length <tokens>", "longer texts are cut (default: 128)", wholeNumber(1))
-    .option("--image-size <pixels>", "images are brought to this size", wholeNumber(1))
     .option("--checkpoint-every <steps>", "steps between checkpoints (default: by time)", wholeNumber(1))
     .option("--priority <n>", "higher goes first among the project's jobs, -100 to 100", numberWithin(-100, 100))
     .option("--time-limit <duration>", "the job fails beyond it, e.g. 30m", durationMs)
@@ -164,7 +162,6 @@ export function specOf(options: TrainSpecOptions, file: TrainingSpec | undefined
     seed: options.seed === undefined ? undefined : BigInt(options.seed),
     threadCount: options.threads,
     maxSequenceLength: options.maxLength,
-    imageSize: options.imageSize,
     checkpointPolicy: checkpointEvery === undefined ? undefined : { ...spec.checkpointPolicy, intervalSteps: BigInt(checkpointEvery) },
   });
   return create(TrainingSpecSchema, { ...spec, ...said } as MessageInitShape<typeof TrainingSpecSchema>);

@@ -2,13 +2,20 @@
 // SERVABLE_KILLS=50 runs the full number.
 
 import assert from "node:assert/strict";
+import { fork, type ChildProcess } from "node:child_process";
+import { once } from "node:events";
+import { readdirSync, readFileSync } from "node:fs";
+import { rm } from "node:fs/promises";
+import { join } from "node:path";
 import { describe, it } from "node:test";
+import { fileURLToPath } from "node:url";
 import { TrainingJob_State, TrainingSpec_Family, TrainingSpec_Optimizer, type TrainingJob } from "@servable/contracts/training/v1/training_job";
 import { seededRandom } from "@servable/testing";
 import { childProcessExecutor } from "../src/executor/child-process-executor.ts";
 import { childProcessInspector } from "../src/executor/child-process-inspector.ts";
 import { startHarness, type Harness } from "./support/harness.ts";
 
+const MAIN = fileURLToPath(new URL("../src/main.ts", import.meta.url));
 const KILLS = Number(process.env["SERVABLE_KILLS"] ?? 4);
 const SEED = Number(process.env["SERVABLE_SEED"] ?? 11);
 
@@ -39,8 +46,7 @@ async function follow(harness: Harness, name: string, onStep: (step: number) => 
 }
 
 /** Pids of this process's children that train. */
-async function trainerPids(): Promise<number[]> {
-  const { readdirSync, readFileSync } = await import("node:fs");
+function trainerPids(): number[] {
   return readdirSync("/proc").filter((entry) => /^\d+$/.test(entry)).map(Number).filter((pid) => {
     try {
       return readFileSync(`/proc/${pid}/cmdline`, "utf8").includes("trainer-worker") && readFileSync(`/proc/${pid}/status`, "utf8").includes(`PPid:\t${process.pid}\n`);
@@ -64,7 +70,7 @@ describe("a training process", { skip: process.platform === "linux" ? false : "f
     const kill = async (): Promise<void> => {
       // Somewhere in the steps, the writing of a checkpoint or the start after the last kill.
       await new Promise((resolve) => setTimeout(resolve, random.next() * 60));
-      for (const pid of await trainerPids()) {
+      for (const pid of trainerPids()) {
         process.kill(pid, "SIGKILL");
         kills += 1;
       }
@@ -114,5 +120,51 @@ describe("a training process", { skip: process.platform === "linux" ? false : "f
     const again = await follow(harness, repeated.name, () => {});
     assert.equal(again.state, TrainingJob_State.SUCCEEDED, again.failureMessage);
     assert.deepEqual([again.runRecord?.weightsDigest, again.modelVersion], [job.runRecord?.weightsDigest, ""]);
+  });
+
+  it("goes on under the next service when its own is killed, and nothing of the old one counts", async () => {
+    await using harness = await harnessWith();
+    const spec = { ...SPEC, epochCount: 60 };
+    await harness.upload("rows", { data: ROWS });
+    const undisturbed = await follow(harness, (await harness.create("whole", spec)).name, () => {});
+    await harness.stop();
+    const { config } = harness;
+    const env = {
+      PATH: process.env["PATH"],
+      SERVABLE_LOG_LEVEL: "silent",
+      SERVABLE_DATA_DIR: join(config.workDir, "..", "data"),
+      SERVABLE_LISTEN: config.listen,
+      SERVABLE_REGISTRY_ADDRESS: config.registryAddress,
+      SERVABLE_INTERNAL_TOKEN: config.internalToken,
+    };
+    const startService = async (): Promise<ChildProcess> => {
+      const child = fork(MAIN, [], { env, silent: true });
+      await once(child, "message");
+      return child;
+    };
+    let service = await startService();
+    await harness.upload("rows", { data: ROWS });
+    const { name } = await harness.create("orphan", spec);
+    let kills = 0;
+    for (let step = 0n; kills < 2; ) {
+      // The stream ends with the service; the next one has the events that were stored.
+      for await (const { event } of harness.client().watchTrainingJob({ name }, { timeoutMs: 60_000 })) {
+        if (event.case !== "checkpoint" || event.value.step <= step) continue;
+        step = event.value.step + 40n;
+        break;
+      }
+      service.kill("SIGKILL");
+      await once(service, "exit");
+      kills += 1;
+      await rm(config.listen.slice("unix:".length), { force: true });
+      service = await startService();
+    }
+    const job = await follow(harness, name, () => {});
+    service.kill("SIGTERM");
+    await once(service, "exit");
+
+    assert.equal(job.state, TrainingJob_State.SUCCEEDED, job.failureMessage);
+    assert.equal(job.attemptCount, kills + 1);
+    assert.equal(job.runRecord?.weightsDigest, undisturbed.runRecord?.weightsDigest);
   });
 });

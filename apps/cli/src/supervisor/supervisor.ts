@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { openServiceLog } from "./service-log.ts";
 import { SupervisedService, type ReadyMessage, type ServiceEvent, type ServiceSpec } from "./supervised-service.ts";
 
-const STOP_MS = 10_000;
+const STOP_MS = 25_000;
 
 /** What a supervisor runs and tells. */
 export interface SupervisorOptions {
