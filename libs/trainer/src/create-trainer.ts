@@ -82,7 +82,7 @@ class GraphTrainer implements Trainer {
     this.#seed = BigInt(seed);
     this.#schedule = schedule;
     this.#plateau = plateau?.initial;
-    this.#signature = signatureOf(network, seed);
+    this.#signature = signatureOf(network, seed, dimensions);
     this.#state = new NetworkState({ signature: this.#signature, optimizer, ...(averageDecay !== undefined && { averageDecay }), ...(initial !== undefined && { initial }) });
     this.#training = new SessionCache(sessionsMax);
     this.#evaluation = new SessionCache(sessionsMax);
@@ -134,7 +134,7 @@ class GraphTrainer implements Trainer {
     await this.#breathe();
     const { network, threads = 1 } = this.#options;
     const { inputs } = this.#signature;
-    const dimensions = sizesOf(inputs, batch);
+    const dimensions = { ...this.#options.dimensions, ...sizesOf(inputs, batch) };
     return this.#evaluation.get(keyOf(dimensions), () => new EvaluationPlan({ network, state: this.#state, inputs, dimensions, threads })).run(batch);
   }
 
@@ -180,7 +180,8 @@ class GraphTrainer implements Trainer {
     this.#evaluation.clear();
   }
 
-  #trainingPlan(dimensions: Readonly<Record<string, number>>): TrainingPlan {
+  #trainingPlan(sizes: Readonly<Record<string, number>>): TrainingPlan {
+    const dimensions = { ...this.#options.dimensions, ...sizes };
     const { network, threads = 1 } = this.#options;
     const plan = this.#training.get(keyOf(dimensions), () => new TrainingPlan({ network, state: this.#state, inputs: this.#signature.inputs, dimensions, threads, seed: this.#seed }));
     this.#digest ??= plan.digest;

@@ -14,13 +14,21 @@ export interface NetworkSignature {
 }
 
 /**
- * Builds the network once with named dimensions, to learn what it has.
+ * Builds the network once with named dimensions, to learn what it has; one that cannot be built so takes the given sizes, and
+ * then only those.
  *
  * @throws StatusError `NETWORK_INVALID` with what the network's builder says
  */
-export function signatureOf(network: Network, seed: number | bigint): NetworkSignature {
-  const scope = new Scope({ mode: "eval", seed });
-  const { loss } = built(network, scope);
+export function signatureOf(network: Network, seed: number | bigint, dimensions?: Readonly<Record<string, number>>): NetworkSignature {
+  let scope = new Scope({ mode: "eval", seed });
+  let loss: Value | undefined;
+  try {
+    ({ loss } = built(network, scope));
+  } catch (error) {
+    if (dimensions === undefined) throw error;
+    scope = new Scope({ mode: "eval", seed, dimensions });
+    ({ loss } = built(network, scope));
+  }
   if (loss === undefined) throw invalid("it has no loss: return { loss, outputs } in modes train and eval");
   const state = new Set([...scope.parameters, ...scope.buffers].map(({ name }) => name));
   return { parameters: scope.parameters, buffers: scope.buffers, inputs: scope.graph.inputs.filter(({ name }) => !state.has(name)) };

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { StatusError, type Reason } from "@servable/errors";
 import { mlp, type Network } from "@servable/nn";
-import { reduceMean, signatureOf, readModel } from "@servable/onnx";
+import { GraphError, reduceMean, signatureOf, readModel } from "@servable/onnx";
 import { adam, adamW, cosineSchedule, plateau, sgd } from "@servable/optim";
 import { typedArrayOf, type Tensor } from "@servable/tensor";
 import ort from "onnxruntime-node";
@@ -213,6 +213,22 @@ describe("a trainer", () => {
     for (const rows of [1, 2, 3, 2, 1]) for (const trainer of [few, many]) await trainer.step([batchOf(rows, rows), batchOf(rows + 4, rows)]);
 
     assert.deepEqual(copyOf(few), copyOf(many));
+  });
+
+  it("trains a network that only has one size", async () => {
+    const fixed: Network = (nn) => {
+      const x = nn.input("x", "FP32", ["batch", 4]);
+      const shifts = nn.graph.constant("FP32", [3, 4], Array.from({ length: 12 }, (_, index) => index / 12));
+      const values = mlp(nn, nn.graph.node("Concat", [x, shifts], { datatype: "FP32", shape: [x.shape[0] === 3 ? 6 : "?", 4] }, { axis: 0 }), { outputs: 1 });
+      if (values.shape[0] !== 6) throw new GraphError("3 rows are needed");
+      return { loss: reduceMean(nn.graph, values, [0, 1]), outputs: { values } };
+    };
+    await assert.rejects(createTrainer({ network: fixed, optimizer: sgd() }), isError("NETWORK_INVALID", /3 rows are needed/));
+    await using trainer = await createTrainer({ network: fixed, optimizer: sgd(), dimensions: { batch: 3 } });
+
+    assert.ok((await trainer.step({ x: batchOf(3, 0)["x"] as Feeds[string] })).applied);
+    assert.equal((await trainer.evaluate({ x: batchOf(3, 0)["x"] as Feeds[string] })).outputs["values"]?.shape[0], 6);
+    await assert.rejects(trainer.step({ x: batchOf(4, 0)["x"] as Feeds[string] }), isError("SHAPE_MISMATCH", /\[4,4\]; \[3,4\] is needed/));
   });
 
   it("knows its graph by a digest once the sizes are known", async () => {
