@@ -141,3 +141,20 @@ describe("augmentation", () => {
     assert.ok(results.has("0,0,0,0,0,1,2,3,0,5,6,7"), "one down and one right");
   });
 });
+
+describe("pictures that are changed before they are learned from", () => {
+  it("are brought to another size only where they come as files in a zip", async () => {
+    await assert.rejects(readTask({ ...mnistJob(40, { family: "lenet", imageSize: 32 }), imageShape: [28, 28, 1] }), { reason: "FIELD_INVALID", message: /image_size is 32, and only the pictures of a zip/ });
+  });
+
+  it("are augmented as the job says, and only while they are trained on", async () => {
+    const task = await readTask(mnistJob(100, { family: "lenet", augmentation: { flip: false, shift: 3 } }));
+    const rows = task.trainingRows.subarray(0, 8);
+    const pixels = (draw?: { epoch: number; step: number }): string => String(task.feeds(rows, draw)["x"]?.data);
+
+    assert.equal(pixels({ epoch: 1, step: 4 }), pixels({ epoch: 1, step: 4 }));
+    assert.notEqual(pixels({ epoch: 1, step: 4 }), pixels({ epoch: 2, step: 9 }));
+    assert.equal(pixels(), pixels());
+    assert.notEqual(pixels({ epoch: 1, step: 4 }), pixels());
+  });
+});

@@ -86,6 +86,7 @@ var REASONS = {
   WEIGHTS_MALFORMED: { code: "INVALID_ARGUMENT", retry: false, help: "The file is no valid safetensors file: the message says where; write it again." },
   NETWORK_INVALID: { code: "INVALID_ARGUMENT", retry: false, help: "The network cannot be trained as it is written: the message names the value or the size." },
   CHECKPOINT_INCOMPATIBLE: { code: "FAILED_PRECONDITION", retry: false, help: "The checkpoint is of another network or optimizer: the message names the tensor or the setting." },
+  STUDY_FAILED: { code: "ABORTED", retry: false, help: "A tuning study ended without a result: the message says why; `servable studies show` lists its trials." },
   TRAINING_PROCESS_DIED: { code: "ABORTED", retry: true, help: "The job's process died more often than allowed: see the service's log." },
   // The platform.
   DEADLINE_EXCEEDED: { code: "DEADLINE_EXCEEDED", retry: true, help: "The call took longer than the caller allowed: allow more time." },
@@ -93,7 +94,6 @@ var REASONS = {
   TRAINING_MEMORY_EXCEEDED: { code: "ABORTED", retry: false, help: "The job's process took more memory than allowed: make the job smaller, or raise `limits.memory_bytes`." },
   TRAINING_TIME_EXCEEDED: { code: "ABORTED", retry: false, help: "The job ran longer, or cost more, than allowed: raise the limit that the message names, or make the job smaller." },
   TRAINING_NOT_REPRODUCED: { code: "ABORTED", retry: false, help: "The repetition of a run gave other weights: the message names what was different." },
-  CHECKPOINT_CORRUPT: { code: "DATA_LOSS", retry: false, help: "No kept checkpoint of the job can be read: start another job." },
   ATTEMPT_STALE: { code: "ABORTED", retry: false, help: "Another attempt of the job has begun: what this one says is dropped." },
   QUOTA_EXCEEDED: { code: "RESOURCE_EXHAUSTED", retry: true, help: "The project has as much as it may have at once: the message names the bound." },
   QUEUE_FULL: { code: "RESOURCE_EXHAUSTED", retry: true, help: "A queue with a bound is full: call again later; the message names the bound." },

@@ -49,6 +49,14 @@ export interface LowRankRecord {
   readonly targets: readonly string[];
 }
 
+/** What is done to pictures at random while they are trained on. */
+export interface AugmentationRecord {
+  /** Mirrored left to right, every other time. */
+  readonly flip: boolean;
+  /** Pixels that a picture is moved by at most; what comes in is zero. */
+  readonly shift: number;
+}
+
 /** When checkpoints are written, and how many are kept. */
 export interface CheckpointPolicyRecord {
   /** 0 = by time only. */
@@ -136,6 +144,8 @@ export interface TrainingSpecRecord {
   readonly maxSequenceLength: number;
   /** 0 = as the images or the base model are. */
   readonly imageSize: number;
+  /** Undefined = what suits the family. */
+  readonly augmentation?: AugmentationRecord | undefined;
   readonly architecture: ArchitectureRecord;
   /** Empty = the only one. */
   readonly textColumn: string;

@@ -30,6 +30,7 @@ export const SPEC_LIMITS = {
   threadCountMax: 64,
   sequenceLengthMax: 8_192,
   imageSizeMax: 1_024,
+  imageShiftMax: 64,
   layerCountMax: 96,
   headCountMax: 128,
   widthMax: 16_384,
@@ -121,6 +122,7 @@ export function resolveSpec(said: TrainingSpecDraft, dataset: DatasetRecord): Tr
     checkpointPolicy: checkpointPolicy(draft.checkpointPolicy ?? {}),
     maxSequenceLength: count("max_sequence_length", draft.maxSequenceLength, SPEC_DEFAULTS.maxSequenceLength, SPEC_LIMITS.sequenceLengthMax),
     imageSize: whole("image_size", draft.imageSize ?? 0, 0, SPEC_LIMITS.imageSizeMax),
+    ...(draft.augmentation === undefined ? {} : { augmentation: { flip: draft.augmentation.flip, shift: whole("augmentation.shift", draft.augmentation.shift, 0, SPEC_LIMITS.imageShiftMax) } }),
     architecture: {
       layerCount: whole("architecture.layer_count", draft.architecture?.layerCount ?? 0, 0, SPEC_LIMITS.layerCountMax),
       headCount: whole("architecture.head_count", draft.architecture?.headCount ?? 0, 0, SPEC_LIMITS.headCountMax),

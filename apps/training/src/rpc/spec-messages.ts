@@ -105,6 +105,7 @@ export function specDraft(spec: TrainingSpec): TrainingSpecDraft {
         }),
     maxSequenceLength: spec.maxSequenceLength,
     imageSize: spec.imageSize,
+    ...(spec.augmentation === undefined ? {} : { augmentation: { flip: spec.augmentation.flip, shift: spec.augmentation.shift } }),
     ...(architecture === undefined ? {} : { architecture }),
     textColumn: spec.textColumn,
     featureColumns: spec.featureColumns,
@@ -132,7 +133,7 @@ function foldDraft({ crossValidation, index, seed }: CrossValidationFold): FoldR
 
 /** A specification with every default filled in. */
 export function specMessage(spec: TrainingSpecRecord): TrainingSpec {
-  const { family, loss, schedule, checkpointPolicy, lowRankAdaptation, earlyStopping, optimizerSettings, fold, ...rest } = spec;
+  const { family, loss, schedule, checkpointPolicy, lowRankAdaptation, earlyStopping, optimizerSettings, fold, augmentation, ...rest } = spec;
   return create(TrainingSpecSchema, {
     ...rest,
     family: family === undefined ? TrainingSpec_Family.UNSPECIFIED : numberOf(FAMILIES, family),
@@ -144,6 +145,7 @@ export function specMessage(spec: TrainingSpecRecord): TrainingSpec {
     loss: loss === undefined ? TrainingSpec_Loss.UNSPECIFIED : numberOf(LOSSES, loss),
     ...(earlyStopping === undefined ? {} : { earlyStopping }),
     frozenParameters: [...spec.frozenParameters],
+    ...(augmentation === undefined ? {} : { augmentation }),
     ...(lowRankAdaptation === undefined ? {} : { lowRankAdaptation: { ...lowRankAdaptation, targets: [...lowRankAdaptation.targets] } }),
     stepCountMax: BigInt(spec.stepCountMax),
     evaluationIntervalSteps: BigInt(spec.evaluationIntervalSteps),

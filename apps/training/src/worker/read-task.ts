@@ -8,6 +8,7 @@ import type { AttemptInput } from "../domain/job-executor.ts";
 import { foldRows } from "./fold-rows.ts";
 import type { LearningTask } from "./learning-task.ts";
 import { imageTask } from "./tasks/image-task.ts";
+import { baseImageShape } from "./tasks/imported-inputs.ts";
 import { importedTask } from "./tasks/imported-task.ts";
 import { chatTexts, tableTexts } from "./tasks/labelled-texts.ts";
 import { languageTask } from "./tasks/language-task.ts";
@@ -22,7 +23,7 @@ import { textClassifierTask } from "./tasks/text-classifier-task.ts";
  * @throws StatusError `DATASET_MALFORMED`, `TARGET_UNSUITABLE`, `COLUMN_UNSUITABLE`, `FIELD_INVALID`, `MODEL_REFUSED`
  */
 export async function readTask(input: AttemptInput): Promise<LearningTask> {
-  const dataset = await openDataset(input, { cacheDir: input.outputDir });
+  const dataset = await openDataset({ ...input, imageShape: imageShapeOf(input) }, { cacheDir: input.outputDir });
   const { fold } = input.spec;
   const split = fold === undefined ? splitOf(input, dataset.rowCount) : partsOf(foldRows(dataset, input.spec, fold), dataset.rowCount);
   return taskOf(dataset, input, split);
@@ -51,6 +52,18 @@ function taskOf(dataset: OpenedDataset, input: AttemptInput, split: Uint8Array |
 
 function wrong(family: string, data: string, choices: string): never {
   throw invalid("family", `${family.toUpperCase()} does not learn from ${data}: choose ${choices}`);
+}
+
+/** The size that a zip's pictures are brought to: what the specification says, or the base model wants, or the data set has. */
+function imageShapeOf(input: AttemptInput): readonly number[] | undefined {
+  const { format, imageShape, spec } = input;
+  const channels = imageShape?.[2] ?? 3;
+  if (format !== "image_zip") {
+    if (spec.imageSize !== 0 && imageShape !== undefined && imageShape.length > 0 && (imageShape[0] !== spec.imageSize || imageShape[1] !== spec.imageSize)) throw invalid("image_size", `is ${spec.imageSize}, and only the pictures of a zip are brought to another size: leave it 0`);
+    return imageShape;
+  }
+  if (spec.imageSize !== 0) return [spec.imageSize, spec.imageSize, channels];
+  return (spec.family === "imported" ? baseImageShape(input) : undefined) ?? imageShape;
 }
 
 /** Rows by part as one byte a row. */

@@ -2,18 +2,11 @@
 // batch and its row alone: a job that goes on after a crash sees the same pictures.
 
 import { randomStream } from "@servable/nn";
+import type { AugmentationRecord } from "../../domain/training-spec-record.ts";
 import type { BatchDraw } from "../learning-task.ts";
 
-/** What may be done to a picture. */
-export interface Augmentation {
-  /** Mirrored left to right, every other time. */
-  readonly flip: boolean;
-  /** Moved by up to so many pixels, what comes in being zero. */
-  readonly shift: number;
-}
-
 /** Changes a picture in place. pixels: [channels, height, width]. */
-export function augment(pixels: Float32Array, [channels, height, width]: readonly [number, number, number], { flip, shift }: Augmentation, place: { readonly seed: number; readonly draw: BatchDraw; readonly index: number }): void {
+export function augment(pixels: Float32Array, [channels, height, width]: readonly [number, number, number], { flip, shift }: AugmentationRecord, place: { readonly seed: number; readonly draw: BatchDraw; readonly index: number }): void {
   const random = randomStream(place.seed, `augment ${place.draw.epoch} ${place.draw.step} ${place.index}`);
   const mirrored = flip && random.uniform() < 0.5;
   const [down, right] = shift === 0 ? [0, 0] : [Math.floor(random.uniform() * (2 * shift + 1)) - shift, Math.floor(random.uniform() * (2 * shift + 1)) - shift];

@@ -4,9 +4,9 @@ import { buildModel, div, sigmoid, sub, type Graph, type Value } from "@servable
 import { classOutputs } from "@servable/preprocessing";
 import type { LabelledImages } from "../../domain/dataset-reader/dataset-table.ts";
 import type { AttemptInput } from "../../domain/job-executor.ts";
-import type { TrainingSpecRecord } from "../../domain/training-spec-record.ts";
+import type { AugmentationRecord, TrainingSpecRecord } from "../../domain/training-spec-record.ts";
 import type { LearningTask } from "../learning-task.ts";
-import { augment, type Augmentation } from "./augmentation.ts";
+import { augment } from "./augmentation.ts";
 import { classLoss } from "./class-loss.ts";
 import { classTargets, weightsOfClasses } from "./class-targets.ts";
 import { judgeClasses } from "./judge-classes.ts";
@@ -21,7 +21,7 @@ const NORMALISED_BY_MAX = 10_000;
 /** Up to this side ResNet takes the form for small pictures. */
 const SMALL_SIDE_MAX = 64;
 /** Natural photographs look the same in a mirror; digits do not. */
-const PHOTOGRAPHS: Augmentation = { flip: true, shift: 4 };
+const PHOTOGRAPHS: AugmentationRecord = { flip: true, shift: 4 };
 
 interface Normalisation {
   readonly mean: readonly number[];
@@ -44,7 +44,7 @@ export function imageTask(images: LabelledImages, { spec }: AttemptInput, split:
     const logits = body(nn, x);
     return { loss: loss.build(nn, logits, labels), outputs: { logits } };
   };
-  const changes = spec.family === "resnet" && channels === 3 ? PHOTOGRAPHS : undefined;
+  const changes = spec.augmentation ?? (spec.family === "resnet" && channels === 3 ? PHOTOGRAPHS : undefined);
   const feeds: LearningTask["feeds"] = (some, draw) => {
     const x = new Float32Array(some.length * size);
     some.forEach((row, index) => {

@@ -1,10 +1,12 @@
 // How rows become the inputs of a model whose signature is its own.
 
-import type { TensorSpec } from "@servable/onnx";
+import { signatureOf, type TensorSpec } from "@servable/onnx";
 import type { CategoricalData, ColumnData, DatetimeData, ImageSection, NumericData } from "@servable/preprocessing";
 import type { FeedData, Feeds } from "@servable/trainer";
 import type { LabelledImages, TableSet } from "../../domain/dataset-reader/dataset-table.ts";
+import type { AttemptInput } from "../../domain/job-executor.ts";
 import type { TrainingSpecRecord } from "../../domain/training-spec-record.ts";
+import { readBaseModel } from "./base-model.ts";
 import { invalid } from "./task-rows.ts";
 
 /** Rows as the model's inputs. */
@@ -40,6 +42,16 @@ export function imageFeeder(images: LabelledImages, inputs: readonly TensorSpec[
     });
     return { [input.name]: { data, shape: [rows.length, ...wanted] } };
   };
+}
+
+/** Height, width and channels of the pictures that a base model takes, where its file fixes them. */
+export function baseImageShape(input: Pick<AttemptInput, "baseModel" | "spec">): readonly number[] | undefined {
+  const { model } = readBaseModel(input);
+  const [only] = signatureOf(model).inputs;
+  if (only?.shape.length !== 4) return undefined;
+  const [, first = -1, second = -1, third = -1] = only.shape;
+  const shape = third === 1 || third === 3 ? [first, second, third] : [second, third, first];
+  return shape.every((size) => size > 0) ? shape : undefined;
 }
 
 /**
