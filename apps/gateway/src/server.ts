@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { serviceIdentity, type Identity } from "@servable/auth";
 import { DeploymentService } from "@servable/contracts/registry/v1/deployment";
+import { ModelRegistryService } from "@servable/contracts/registry/v1/model_registry";
 import { createChannel, createClient, startGrpcServer, type GrpcJsChannel, type HeaderGetter } from "@servable/grpc";
 import { errorBody, startHttpServer, type HttpServer } from "@servable/http";
 import { openDataDir, openDatabase, readOrCreateSecret } from "@servable/storage";
@@ -14,6 +15,8 @@ import { createGenerate } from "./domain/generate.ts";
 import { createInference, type InferenceDeps } from "./domain/inference.ts";
 import { createLoadBalancer } from "./domain/load-balancing.ts";
 import { createPredict } from "./domain/predict.ts";
+import { createLanguageFiles } from "./domain/language-files.ts";
+import { createConversation } from "./domain/openai-chat.ts";
 import type { ProtocolParts } from "./domain/protocol-parts.ts";
 import { createRepositoryQuestions } from "./domain/repository-questions.ts";
 import { replicaMetrics } from "./domain/replica-metrics.ts";
@@ -22,6 +25,7 @@ import { createRouter } from "./domain/router.ts";
 import { createServiceSettings } from "./domain/service-settings.ts";
 import { createSharedMemoryRegions, withRegisteredRegions, type RegisteredRegions } from "./domain/shared-memory-regions.ts";
 import { createTaskCalls } from "./domain/task-calls.ts";
+import { createTextGenerator } from "./domain/text-generator.ts";
 import { createUsageRecorder } from "./domain/usage-recorder.ts";
 import { createEvents, type GatewayEvents } from "./events.ts";
 import { explainRoutes } from "./http/explain.ts";
@@ -29,6 +33,8 @@ import { generateRoutes } from "./http/generate.ts";
 import { addAuthentication, verifierOf, type Verify } from "./http/http-caller.ts";
 import { modelRepositoryRoutes } from "./http/model-repository.ts";
 import { isOpenAiPath, openAiErrorBody, openAiRoutes } from "./http/openai.ts";
+import { openAiChatRoutes } from "./http/openai-chat.ts";
+import { openAiFineTuningRoutes } from "./http/openai-fine-tuning.ts";
 import { openInferenceRoutes } from "./http/open-inference.ts";
 import { predictRoutes } from "./http/predict.ts";
 import { resourceRoutes } from "./http/resources.ts";
@@ -144,8 +150,10 @@ export async function startServer(config: GatewayConfig, { logger = createLogger
       predictRoutes(app, { router, predict: createPredict(deps, inference) });
       taskRoutes(app, taskCalls);
       openAiRoutes(app, taskCalls);
+      openAiFineTuningRoutes(app, training);
+      openAiChatRoutes(app, createConversation(taskCalls, createTextGenerator({ router, inference, files: createLanguageFiles(createClient(ModelRegistryService, registry), createClient(DeploymentService, registry)) })));
       explainRoutes(app, explain);
-      resourceRoutes(app, router);
+      resourceRoutes(app, { router, registry: createClient(ModelRegistryService, registry), deployments });
     }),
   );
   const grpc = stack.use(

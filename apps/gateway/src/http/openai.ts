@@ -19,7 +19,7 @@ export function openAiRoutes(app: FastifyInstance, call: TaskCalls): void {
 /** Whether a path is one of OpenAI's: their clients read their own form of errors. */
 export function isOpenAiPath({ url }: Pick<FastifyRequest, "url">): boolean {
   const [path = ""] = url.split("?");
-  return path === "/v1/embeddings" || (/^\/v1\/models(\/|$)/.test(path) && !path.includes(":predict"));
+  return path === "/v1/embeddings" || path === "/v1/completions" || /^\/v1\/(files|fine_tuning|chat)(\/|$)/.test(path) || (/^\/v1\/models(\/|$)/.test(path) && !path.includes(":predict"));
 }
 
 const CODES: Readonly<Record<string, string>> = {
@@ -28,6 +28,8 @@ const CODES: Readonly<Record<string, string>> = {
   MODEL_NOT_FOUND: "model_not_found",
   CONTEXT_TOO_LONG: "context_length_exceeded",
   QUEUE_FULL: "rate_limit_exceeded",
+  FILE_NOT_FOUND: "file_not_found",
+  FINE_TUNING_JOB_NOT_FOUND: "fine_tune_not_found",
 };
 
 /** The error form of OpenAI's API, with our reason beside it. */
