@@ -12,6 +12,7 @@ const CALL_TIMEOUT_MS = 30_000;
 /** How long a result may take to be loaded before the job ends all the same: it then serves when it is. */
 const READY_WAIT_MS = 60_000;
 const READY_LOOK_MS = 100;
+const CONFIG_BYTES_MAX = 1024 * 1024;
 
 /** Base models for fine-tuning, over the registry's API. */
 export function registryTuningBases(channel: Channel): TuningBases {
@@ -24,9 +25,25 @@ export function registryTuningBases(channel: Channel): TuningBases {
       if (version === "" && latestVersion === 0n) throw invalid(`${model} has no READY version`);
       const found = await registry.getModelVersion({ name: `${name}/versions/${version === "" ? latestVersion : version}` }, options);
       if (found.state !== ModelVersion_State.READY) throw invalid(`version ${found.number} of ${model} is not READY`);
-      return { version: found.name, family: familyOf(found) };
+      return { version: found.name, family: familyOf(found), positions: await positionsOf(found, (path) => registry.downloadArtifact({ modelVersion: found.name, path }, options)) };
     },
   };
+}
+
+/** How many tokens a model reads, as its config.json says in Hugging Face's words. */
+async function positionsOf({ artifacts }: ModelVersion, read: (path: string) => AsyncIterable<{ readonly chunk: Uint8Array }>): Promise<number | undefined> {
+  const file = artifacts.find(({ path }) => path === "config.json");
+  if (file === undefined || file.sizeBytes > CONFIG_BYTES_MAX) return undefined;
+  const chunks: Uint8Array[] = [];
+  for await (const { chunk } of read(file.path)) chunks.push(chunk);
+  try {
+    const config = JSON.parse(Buffer.concat(chunks).toString("utf8")) as Record<string, unknown>;
+    const positions = Number(config["n_positions"] ?? config["max_position_embeddings"]);
+    return Number.isInteger(positions) && positions > 0 ? positions : undefined;
+  } catch {
+    // Whoever trains reads the file too, and says what is wrong with it.
+    return undefined;
+  }
 }
 
 /** Decoders answer logits for every token and read tokens alone; whatever else reads tokens is an encoder. */

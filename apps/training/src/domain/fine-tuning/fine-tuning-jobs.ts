@@ -29,7 +29,7 @@ export interface TuningDraft {
 /** Finds base models. */
 export interface TuningBases {
   /** @throws StatusError `MODEL_NOT_FOUND`, `FIELD_INVALID` for a model that cannot be fine-tuned on texts */
-  inspect(reference: { readonly project: string; readonly model: string; readonly version: string }, identity: Identity): Promise<{ readonly version: string; readonly family: TuningFamily }>;
+  inspect(reference: { readonly project: string; readonly model: string; readonly version: string }, identity: Identity): Promise<{ readonly version: string; readonly family: TuningFamily; readonly positions?: number | undefined }>;
 }
 
 /** The training jobs behind fine-tuning jobs. */
@@ -71,19 +71,20 @@ export class FineTuningJobs {
     check(draft);
     const { files, bases, store, now } = this.#deps;
     const { project, trainingFile, validationFile } = draft;
+    const base = await bases.inspect({ project, ...parseBaseModel(draft.model) }, creator);
     for (const [field, id] of [["training_file", trainingFile], ["validation_file", validationFile]] as const) {
       if (id === "" && field === "validation_file") continue;
       const file = await files.get(project, id).catch(() => undefined);
       if (file === undefined) throw fileNotFound(id, field);
       if (file.purpose !== "fine-tune") throw invalid(field, `${id} has the purpose "${file.purpose}", it must be "fine-tune"`);
     }
-    const base = await bases.inspect({ project, ...parseBaseModel(draft.model) }, creator);
     const job: TuningRecord = {
       id: `ftjob-${randomBytes(12).toString("hex")}`,
       project,
       model: draft.model,
       baseVersion: base.version,
       family: base.family,
+      positions: base.positions,
       trainingFile,
       validationFile,
       suffix: draft.suffix,

@@ -40,6 +40,8 @@ export interface TuningRecord {
   /** Resource name of the base version. */
   readonly baseVersion: string;
   readonly family: TuningFamily;
+  /** Tokens that the base model reads, where it says so. */
+  readonly positions?: number | undefined;
   readonly trainingFile: string;
   /** "" = none. */
   readonly validationFile: string;

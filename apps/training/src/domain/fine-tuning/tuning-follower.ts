@@ -17,6 +17,8 @@ import { metricsCsv } from "./tuning-events.ts";
 const LEARNING_RATES = { text_classifier: 2e-4, causal_lm: 3e-4 } as const;
 /** Kept for judging where the caller gave no validation file. */
 const VALIDATION_FRACTION = 0.1;
+/** Tokens of an example; the rest is cut off. */
+const TOKENS_MAX = 256;
 const RETRY_FIRST_MS = 500;
 const RETRY_LAST_MS = 10_000;
 const RETRIES_MAX = 60;
@@ -125,6 +127,7 @@ export class TuningFollower implements AsyncDisposable {
         epochCount: chosen.epochCount,
         learningRate: LEARNING_RATES[job.family] * chosen.learningRateMultiplier,
         optimizer: "adamw",
+        maxSequenceLength: Math.min(TOKENS_MAX, job.positions ?? TOKENS_MAX),
         ...(split === "" ? { validationFraction: VALIDATION_FRACTION } : { split }),
       },
     };
