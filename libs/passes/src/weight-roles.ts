@@ -1,7 +1,7 @@
 // Not every constant of a file is a weight: scales, masks and rotary tables are constants too, and must not move when the
 // model learns. What a constant is shows in where it is used.
 
-import { elementCount, type Tensor } from "@servable/tensor";
+import { elementCount, elementsOf, type Tensor } from "@servable/tensor";
 import { importGraph, operatorKey, type ImportOptions, type ImportedNode, type ModelProto, type Value } from "@servable/onnx";
 import { WeightTracker, type TrackedWeight } from "./weight-tracker.ts";
 
@@ -75,6 +75,12 @@ function weightOf(name: string, tensor: Tensor, uses: readonly WeightUse[]): Mod
   const long = tensor.shape.filter((size) => size > 1).length === 1;
   const filled = elementCount(tensor.shape) > 0;
   const learned = filled && uses.length > 0 && uses.every(({ operator, operand }) => LEARNED[operator]?.includes(operand) === true || (VECTORS.has(operator) && long));
+  // Other normalisations are exported as an instance normalisation that scales by ones and shifts by zeros.
+  const neutral = uses.some(({ operator }) => operator === "InstanceNormalization") && isNeutral(tensor, uses[0]?.operand === 1 ? 1 : 0);
   const statistic = uses.some(({ operator, operand }) => operator === "BatchNormalization" && STATISTICS.includes(operand));
-  return { name, tensor, uses, learned: learned && !statistic, statistic };
+  return { name, tensor, uses, learned: learned && !statistic && !neutral, statistic };
+}
+
+function isNeutral(tensor: Tensor, value: number): boolean {
+  return (elementsOf(tensor) as number[]).every((element) => element === value);
 }
