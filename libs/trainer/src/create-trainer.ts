@@ -1,6 +1,6 @@
 // A step: the graph computes loss and gradients, an in-place optimiser moves the parameters. The graph reads the parameters where
-// the optimiser writes them, so no step copies them and no step needs a new session (docs/adr: measured at 0.4 of PyTorch's time
-// for a small network, where an optimiser made of nodes took 0.8).
+// the optimiser writes them, so no step copies them and none needs a new session. An optimiser made of nodes took twice the time
+// for a small network, see docs/adr/0021.
 //
 // I1  A step that does not count (loss or gradients not finite) changes nothing: parameters, buffers and state are written only
 //     after the gradient's norm is known.
