@@ -1,5 +1,5 @@
 // A hundred steps of Adam from the same weights over the same batches, here and in PyTorch on the CPU, one thread each: how far
-// the losses are apart, and the median step. PyTorch runs by SERVABLE_BENCH_PYTHON (default python3); without it our side runs
+// the losses are apart, and the median step. PyTorch runs by PYTHON (default python3); without it our side runs
 // alone. Leaves out: reading data, evaluation, more threads. `PARITY=bert` runs one case.
 
 import { spawnSync } from "node:child_process";
@@ -42,6 +42,6 @@ for (const [name, { network, feeds }] of Object.entries(FULL)) {
 }
 
 function pytorch(name: string): Peer | undefined {
-  const { stdout, status } = spawnSync(process.env["SERVABLE_BENCH_PYTHON"] ?? "python3", [script, "full", name], { encoding: "utf8" });
+  const { stdout, status } = spawnSync(process.env["PYTHON"] ?? "python3", [script, "full", name], { encoding: "utf8" });
   return status === 0 ? (JSON.parse(stdout) as Record<string, Peer>)[name] : undefined;
 }

@@ -2,7 +2,7 @@
 // one thread each, default Adam. Printed: the accuracy (or loss) on rows that neither saw, and how long the steps took.
 //
 // Takes many minutes, so it runs only when told: SERVABLE_BENCH_ACCURACY=all or a part of a case's name. PyTorch runs by
-// SERVABLE_BENCH_PYTHON (default python3). Leaves out: augmentation, schedules, several seeds.
+// PYTHON (default python3). Leaves out: augmentation, schedules, several seeds.
 
 import { spawnSync } from "node:child_process";
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
@@ -112,7 +112,7 @@ async function judge(task: AccuracyCase, trainer: Trainer): Promise<number> {
 }
 
 function trainThere(folder: string): Outcome {
-  const { stdout, stderr, status } = spawnSync(process.env["SERVABLE_BENCH_PYTHON"] ?? "python3", [fileURLToPath(new URL("torch_accuracy.py", import.meta.url)), folder], { encoding: "utf8" });
+  const { stdout, stderr, status } = spawnSync(process.env["PYTHON"] ?? "python3", [fileURLToPath(new URL("torch_accuracy.py", import.meta.url)), folder], { encoding: "utf8" });
   if (status === 0) return JSON.parse(stdout) as Outcome;
   console.error(stderr.split("\n").slice(-4).join("\n"));
   return { metric: NaN, seconds: NaN };
