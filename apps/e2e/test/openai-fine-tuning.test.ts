@@ -68,6 +68,10 @@ describe("fine-tuning with an unmodified OpenAI client", () => {
     assert.equal(streamed, "refund|");
     const report = await platform.client.models.artifact(model.replaceAll(":", ","), "1", "report.html");
     assert.match(Buffer.from(report).toString(), /Confusion matrix/);
+    const page = await platform.fetch(`/v2/models/${model.replaceAll(":", ",")}/versions/1/report`);
+    assert.deepEqual([page.status, page.headers.get("content-type"), /sandbox/.test(page.headers.get("content-security-policy") ?? "")], [200, "text/html; charset=utf-8", true]);
+    assert.deepEqual(Buffer.from(await page.arrayBuffer()), Buffer.from(report));
+    assert.equal((await platform.fetch("/v2/models/tiny-encoder/versions/1/report")).status, 404);
 
     assert.ok((await openai.models.list()).data.some(({ id }) => id === model));
     assert.equal((await openai.models.delete(model)).deleted, true);

@@ -37,6 +37,7 @@ import { openAiChatRoutes } from "./http/openai-chat.ts";
 import { openAiFineTuningRoutes } from "./http/openai-fine-tuning.ts";
 import { openInferenceRoutes } from "./http/open-inference.ts";
 import { predictRoutes } from "./http/predict.ts";
+import { reportRoutes } from "./http/reports.ts";
 import { resourceRoutes } from "./http/resources.ts";
 import { settingsRoutes } from "./http/settings.ts";
 import { sharedMemoryRoutes } from "./http/shared-memory.ts";
@@ -153,6 +154,7 @@ export async function startServer(config: GatewayConfig, { logger = createLogger
       openAiFineTuningRoutes(app, training);
       openAiChatRoutes(app, createConversation(taskCalls, createTextGenerator({ router, inference, files: createLanguageFiles(createClient(ModelRegistryService, registry), createClient(DeploymentService, registry)) })));
       explainRoutes(app, explain);
+      reportRoutes(app, createClient(ModelRegistryService, registry));
       resourceRoutes(app, { router, registry: createClient(ModelRegistryService, registry), deployments });
     }),
   );
