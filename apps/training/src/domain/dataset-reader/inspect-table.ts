@@ -1,5 +1,6 @@
 import { StatusError } from "@servable/errors";
 import type { Inspection, InspectionRequest } from "../dataset-inspector.ts";
+import type { ColumnKind } from "../records.ts";
 import { BadRows } from "./bad-rows.ts";
 import { problemOf } from "./cells.ts";
 import { ColumnProfile } from "./column-profile.ts";
@@ -10,13 +11,16 @@ export async function inspectTable(source: RowSource, { columns: overrides, skip
   const stated = new Map(overrides.map(({ name, kind }) => [name, kind]));
   const bad = new BadRows(skipBadRows);
   const profiles: ColumnProfile[] = [];
+  const kinds: (ColumnKind | undefined)[] = [];
   let rowCount = 0;
   let place = 0;
   const placeOf = (): string => `${source.unit} ${place}`;
   await source.read({
     columns(names) {
       for (const name of names.slice(profiles.length)) {
-        const profile = new ColumnProfile(name, stated.get(name));
+        const kind = stated.get(name);
+        const profile = new ColumnProfile(name, kind);
+        kinds.push(kind);
         profile.addMissing(rowCount);
         profiles.push(profile);
       }
@@ -24,9 +28,8 @@ export async function inspectTable(source: RowSource, { columns: overrides, skip
     row(cells, at) {
       place = at;
       for (let index = 0; index < profiles.length; index++) {
-        const { name } = profiles[index] as ColumnProfile;
-        const problem = problemOf(cells[index], stated.get(name));
-        if (problem !== undefined) return bad.add(placeOf(), `column ${index + 1} ("${name}"): ${problem}`);
+        const problem = problemOf(cells[index], kinds[index]);
+        if (problem !== undefined) return bad.add(placeOf(), `column ${index + 1} ("${profiles[index]?.name}"): ${problem}`);
       }
       rowCount++;
       for (let index = 0; index < profiles.length; index++) (profiles[index] as ColumnProfile).add(cells[index], placeOf);
