@@ -31,7 +31,7 @@ async function measure({ title, peer: model, network, batches, steps, target, fu
     const { user, system } = process.cpuUsage(cpu);
     return { wallMs, cpuMs: (user + system) / 1000 / count, losses };
   };
-  const warm = Math.min(LOSS_STEPS, 8 * steps);
+  const warm = Math.min(LOSS_STEPS, 5 * steps);
   const [first, theirs] = [await ours(warm), await torch?.steps("default", warm)];
   await torch?.steps("fused", warm);
   const rounds: Record<"ours" | "default" | "fused", { wallMs: number; cpuMs: number }[]> = { ours: [], default: [], fused: [] };
