@@ -65,26 +65,27 @@ describe("a training process", { skip: process.platform === "linux" ? false : "f
 
     const random = seededRandom(SEED);
     const { name } = await harness.create("killed", SPEC);
-    let kills = 0;
+    const killed = new Set<number>();
     let nextStep = 1;
     const kill = async (): Promise<void> => {
       // Somewhere in the steps, the writing of a checkpoint or the start after the last kill.
       await new Promise((resolve) => setTimeout(resolve, random.next() * 60));
       for (const pid of trainerPids()) {
         process.kill(pid, "SIGKILL");
-        kills += 1;
+        killed.add(pid);
       }
     };
     const job = await follow(harness, name, (step) => {
-      if (step < nextStep || kills >= KILLS) return;
+      if (step < nextStep || killed.size >= KILLS) return;
       nextStep = step + 41;
       void kill();
     });
 
     assert.equal(job.state, TrainingJob_State.SUCCEEDED, job.failureMessage);
-    assert.ok(kills >= Math.min(KILLS, 2), `only ${kills} kills came in time`);
-    assert.equal(job.attemptCount, kills + 1);
     assert.equal(job.runRecord?.weightsDigest, undisturbed.runRecord?.weightsDigest);
+    // One that was killed while its process ended by itself was no loss.
+    const lost = job.attemptCount - 1;
+    assert.ok(lost >= Math.min(KILLS, 2) && lost <= killed.size, `${lost} attempts were lost to ${killed.size} kills`);
     assert.equal(harness.registry.versions[0]?.sha256, harness.registry.versions[1]?.sha256);
   });
 

@@ -2,9 +2,10 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
 import { Column_Kind } from "@servable/contracts/training/v1/dataset";
-import { TrainingJob_State } from "@servable/contracts/training/v1/training_job";
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import { TrainingJob_State, type TrainingSpecSchema } from "@servable/contracts/training/v1/training_job";
 import { childProcessInspector } from "../src/executor/child-process-inspector.ts";
-import { eventsOf, reason, startHarness, storyOf } from "./support/harness.ts";
+import { DATASET, eventsOf, reason, startHarness, storyOf } from "./support/harness.ts";
 
 /** Two clouds that a line separates. */
 const ROWS = ["x,y,side", ...Array.from({ length: 80 }, (_, row) => (row % 2 === 0 ? `${row % 7},${row % 5},left` : `${20 + (row % 7)},${20 + (row % 5)},right`))].join("\n");
@@ -23,6 +24,19 @@ describe("the service with its real processes", () => {
     assert.ok((job.evaluation?.accuracy ?? 0) > 0.95); // the clouds are 20 apart and 7 wide
     assert.ok(storyOf(events).some((word) => word.startsWith("step")));
     assert.equal(harness.registry.versions[0]?.name, job.modelVersion);
+  });
+
+  it("says what a job would need, without starting it, and refuses what the job's begin would refuse", async () => {
+    await using harness = await startHarness({ inspect: childProcessInspector({ timeoutMs: 30_000 }) }, { price: { perHour: 3_600, currency: "EUR" } });
+    await harness.upload("rows", { data: ROWS });
+    const ask = (spec: MessageInitShape<typeof TrainingSpecSchema>) => harness.client().estimateTrainingJob({ parent: "projects/p", trainingJob: { dataset: DATASET, model: "projects/p/models/m", spec: { targetColumn: "side", ...spec } } });
+
+    const estimate = await ask({ epochCount: 1_000 });
+
+    assert.deepEqual([estimate.stepCount, estimate.measuredStepCount, estimate.currency], [2_000n, 5, "EUR"]);
+    assert.ok(estimate.secondsPerStep > 0 && estimate.cost > 0 && estimate.memoryBytes > 10_000_000n);
+    assert.deepEqual((await harness.client().listTrainingJobs({ parent: "projects/p" })).trainingJobs, []);
+    await assert.rejects(ask({ batchSize: 5_000 }), reason("FIELD_INVALID", "batch_size"));
   });
 
   it("refuses a row by its line, and keeps nothing", async () => {
