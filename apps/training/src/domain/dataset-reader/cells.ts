@@ -26,11 +26,17 @@ export function momentOf(cell: Cell): number {
   const match = ISO.exec(cell);
   if (match === null) return NaN;
   const [, year, month, day, hour = "0", minute = "0", second = "0", fraction = "0", zone = "Z"] = match;
-  const date = Date.UTC(Number(year), Number(month) - 1, Number(day));
   // Date.UTC turns the 30th of February into the 1st of March.
-  if (new Date(date).getUTCDate() !== Number(day) || Number(month) > 12 || Number(hour) > 24 || Number(minute) > 59 || Number(second) > 60) return NaN;
+  if (!(Number(day) >= 1 && Number(day) <= daysOf(Number(year), Number(month))) || Number(hour) > 24 || Number(minute) > 59 || Number(second) > 60) return NaN;
+  const date = Date.UTC(Number(year), Number(month) - 1, Number(day));
   const offset = zone === "Z" ? 0 : (zone.startsWith("-") ? -1 : 1) * (Number(zone.slice(1, 3)) * 60 + Number(zone.slice(-2)));
   return date + ((Number(hour) * 60 + Number(minute) - offset) * 60 + Number(second)) * 1000 + Math.floor(Number(`0.${fraction}`) * 1000);
+}
+
+/** Days of a month, 1 to 12; 0 of one that does not exist. */
+function daysOf(year: number, month: number): number {
+  if (month === 2) return year % 4 === 0 && (year % 100 !== 0 || year % 400 === 0) ? 29 : 28;
+  return month >= 1 && month <= 12 ? (month === 4 || month === 6 || month === 9 || month === 11 ? 30 : 31) : 0;
 }
 
 /** A cell as a text. */

@@ -19,6 +19,8 @@ export function csvSource({ path, missingValues, header, limits }: CsvSourceOpti
     unit: "line",
     async read(sink) {
       const missing = new Set(["", ...missingValues]);
+      // Most cells are told apart by their length: looking a text up means reading all of it.
+      const lengthMax = Math.max(...[...missing].map((text) => text.length));
       let names = header === undefined || header.length === 0 ? undefined : checkNames(header, 1, limits);
       let count = 0;
       if (names !== undefined) sink.columns(names);
@@ -34,7 +36,7 @@ export function csvSource({ path, missingValues, header, limits }: CsvSourceOpti
             const first = Math.min(cells.length, names.length) + 1;
             return sink.bad(line, `column ${first}: the row has ${cells.length} cells, the header ${names.length}`);
           }
-          sink.row(cells.map((cell): Cell => (missing.has(cell) ? undefined : cell)), line);
+          sink.row(cells.map((cell): Cell => (cell.length <= lengthMax && missing.has(cell) ? undefined : cell)), line);
         },
         bad: (line, reason) => sink.bad(line, reason),
       });
