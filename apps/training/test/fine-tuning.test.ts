@@ -171,6 +171,23 @@ describe("fine-tuning", () => {
     await assert.rejects(harness.tuning().cancelFineTuningJob({ name: made.name }), reason("STATE_WRONG"));
   });
 
+  it("waits while it is paused, and goes on when it is resumed", async () => {
+    const made = await create();
+    await attemptOf(made);
+    await until(made.name, FineTuningJob_State.RUNNING);
+
+    await harness.tuning().pauseFineTuningJob({ name: made.name });
+    await until(made.name, FineTuningJob_State.PAUSED);
+    await harness.tuning().resumeFineTuningJob({ name: made.name });
+
+    (await attemptOf(made)).succeed();
+    const job = await until(made.name, FineTuningJob_State.SUCCEEDED, FineTuningJob_State.FAILED);
+    assert.equal(job.state, FineTuningJob_State.SUCCEEDED, job.failureMessage);
+    const { events } = await harness.tuning().listFineTuningEvents({ name: made.name });
+    assert.ok(events.some(({ message }) => message === "Fine-tuning job paused"));
+    await assert.rejects(harness.tuning().resumeFineTuningJob({ name: made.name }), reason("STATE_WRONG"));
+  });
+
   it("lists jobs newest first, by pages and by metadata", async () => {
     const { fineTuningJobs: all } = await harness.tuning().listFineTuningJobs({ parent: PARENT });
     const { fineTuningJobs: first, more } = await harness.tuning().listFineTuningJobs({ parent: PARENT, pageSize: 2 });
