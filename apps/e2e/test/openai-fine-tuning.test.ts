@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
+import { runCli } from "@servable/cli";
 import OpenAI, { toFile } from "openai";
 import { TestPlatform } from "../src/test-platform.ts";
 import { writeTinyDecoder, writeTinyEncoder } from "../src/tiny-language-models.ts";
@@ -15,6 +17,7 @@ const jsonl = (examples: readonly (readonly [string, string])[]): string => exam
 describe("fine-tuning with an unmodified OpenAI client", () => {
   let platform: TestPlatform;
   let openai: OpenAI;
+  let decoder = "";
   before(async () => {
     platform = await TestPlatform.create({ trace: false });
     openai = new OpenAI({ baseURL: `http://${platform.platform.httpAddress.replace(/^http:\/\//, "")}/v1`, apiKey: platform.apiKey, maxRetries: 4 });
@@ -86,6 +89,7 @@ describe("fine-tuning with an unmodified OpenAI client", () => {
 
     assert.equal(job.status, "succeeded", JSON.stringify(job.error));
     const model = job.fine_tuned_model ?? "";
+    decoder = model.replaceAll(":", ",");
     const ask = (text: string) => openai.chat.completions.create({ model, temperature: 0, max_tokens: 8, messages: [{ role: "user", content: text }] });
     assert.equal((await ask("i want my money back")).choices[0]?.message.content, "refund yes");
     const lost = await ask("my card is lost");
@@ -98,6 +102,30 @@ describe("fine-tuning with an unmodified OpenAI client", () => {
     const stopped = await openai.chat.completions.create({ model, temperature: 0, stop: "yes", messages: [{ role: "user", content: "my card is lost" }] });
     assert.equal(stopped.choices[0]?.message.content?.trim(), "lost");
     assert.equal(stopped.choices[0]?.finish_reason, "stop");
+  });
+
+  it("leaves numbers, report and card for the command line, and numbers that gates hold an alias by", async () => {
+    const cli = async (...args: string[]) => {
+      let said = "";
+      const output = { write: (text: string) => ((said += text), true) };
+      const code = await runCli(args, { stdout: output, stderr: output, env: { SERVABLE_ADDRESS: platform.platform.grpcAddress, SERVABLE_API_KEY: platform.apiKey } });
+      return { code, said };
+    };
+    const page = join(platform.dataDir, "page.html");
+
+    assert.match((await cli("models", "report", decoder)).said, /perplexity +\d/);
+    assert.match((await cli("models", "report", `${decoder}@1`, "--card")).said, /^# Model card: .*tiny-gpt/m);
+    assert.equal((await cli("models", "report", decoder, "--output", page)).code, 0);
+    assert.match(readFileSync(page, "utf8"), /<h2>Learning<\/h2>/);
+    assert.match((await cli("models", "report", "tiny-gpt", "--card")).said, /has no MODEL_CARD\.md/);
+
+    assert.equal((await cli("models", "gate", "set", decoder, "production", "--rule", "perplexity<=0.5", "--rule", "perplexity drop<=1")).code, 0);
+    const refused = await cli("models", "alias", "set", decoder, "production", "1");
+    assert.notEqual(refused.code, 0);
+    assert.match(refused.said, /perplexity is [\d.]+, at most 0\.5 is asked for/);
+    assert.equal((await cli("models", "alias", "set", decoder, "production", "1", "--force")).code, 0);
+    assert.match((await cli("models", "gate", "list", decoder)).said, /production +perplexity <= 0\.5/);
+    assert.match((await cli("models", "gate", "delete", decoder, "production")).said, /no gates/);
   });
 
   it("names the line of a bad file in the job's error", async () => {
