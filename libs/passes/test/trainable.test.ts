@@ -5,10 +5,10 @@ import { create, toBinary } from "@bufbuild/protobuf";
 import { StatusError } from "@servable/errors";
 import { Scope, type Mode, type Network } from "@servable/nn";
 import { Graph, GraphError, ModelProtoSchema, buildModel, mul, readModel, reduceMean, type ModelProto, type Value } from "@servable/onnx";
-import { sharedAsset, skipWithout } from "@servable/testing";
+import { seededRandom, sharedAsset, skipWithout } from "@servable/testing";
 import { tensorOf } from "@servable/tensor";
 import ort from "onnxruntime-node";
-import { checkTrainable, headInput, networkOfModel, weightsOfModel } from "../src/index.ts";
+import { checkTrainable, headInput, networkOfModel, trainable, weightsOfModel } from "../src/index.ts";
 
 const fixture = (name: string): ModelProto => readModel(readFileSync(new URL(`fixtures/${name}.onnx`, import.meta.url)));
 const loss = (nn: Scope, outputs: Readonly<Record<string, Value>>): Value => reduceMean(nn.graph, Object.values(outputs)[0] as Value);
@@ -112,4 +112,22 @@ describe("models that cannot be trained", () => {
   for (const [what, hostile, message] of cases) {
     it(`are refused by name: ${what}`, () => assert.throws(() => checkTrainable(hostile), (error) => error instanceof StatusError && error.reason === "MODEL_REFUSED" && message.test(error.message)));
   }
+
+  it("and files changed at random are taken or refused, never anything else", () => {
+    const random = seededRandom(17);
+    const files = ["cnn-dynamo", "bert-dynamo", "lstm-legacy", "gpt-dynamo"].map((name) => readFileSync(new URL(`fixtures/${name}.onnx`, import.meta.url)));
+    for (let round = 0; round < 200; round++) {
+      const bytes = new Uint8Array(files[round % files.length] as Buffer);
+      for (let change = 0; change < 3; change++) bytes[random.below(bytes.length)] = random.below(256);
+
+      try {
+        const read = readModel(bytes);
+        checkTrainable(read);
+        const nn = new Scope({ mode: "train", dimensions: { batch: 2 } });
+        buildModel({ graph: nn.graph, outputs: Object.fromEntries(trainable(nn, read).outputs) });
+      } catch (error) {
+        assert.ok(error instanceof StatusError || error instanceof GraphError, `round ${round}: ${String(error)}`);
+      }
+    }
+  });
 });
