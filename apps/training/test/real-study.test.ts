@@ -27,7 +27,7 @@ describe("a study with its real processes", () => {
     const { study, trials } = await endOfStudy(
       harness,
       await createStudy(harness, "ring", {
-        spec: { targetColumn: "shape", epochCount: 12, batchSize: 16, seed: 1n } as never,
+        spec: { targetColumn: "shape", epochCount: 12, batchSize: 16, seed: 1n },
         parameters: [
           { path: "family", domain: { case: "choices", value: { values: [text("LOGISTIC_REGRESSION"), text("MLP")] } } },
           { ...RATE, domain: { case: "range", value: { low: 1e-3, high: 0.1, log: true } } },

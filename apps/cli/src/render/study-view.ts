@@ -97,11 +97,17 @@ function plainView(output: Output): StudyView {
     trial: (trial) => {
       trials.set(trial.number, trial);
       if (trial.state === Trial_State.RUNNING) return;
-      const best = study?.bestTrial;
+      const best = bestOf(study, [...trials.values()]);
       output.write(`  trial ${trial.number} ${Trial_State[trial.state]} ${trial.failureReason || number(trial.objective ?? trial.reports.at(-1)?.value)} · ${describeValues(trial)}${best === undefined ? "" : ` · best ${number(best.objective)} (trial ${best.number})`}\n`);
     },
     stop: () => undefined,
   };
+}
+
+/** The best of the trials seen: a trial's end comes before the study's word on it. */
+function bestOf(study: TuningStudy | undefined, trials: readonly Trial[]): Trial | undefined {
+  const sign = study?.objective?.direction === TuningObjective_Direction.MAXIMIZE ? -1 : 1;
+  return trials.reduce<Trial | undefined>((best, trial) => (trial.objective !== undefined && (best?.objective === undefined || sign * trial.objective < sign * best.objective) ? trial : best), undefined);
 }
 
 function shown(value: JsonValue): string {

@@ -42,6 +42,17 @@ describe("the rows of a fold", () => {
     assert.equal(Math.min(...training) - Math.max(...validation), 3);
   });
 
+  it("leave the test rows of a stored split aside, in every fold", () => {
+    const parts = Uint8Array.from({ length: ROWS }, (_, row) => (row % 4 === 0 ? 2 : row % 4 === 1 ? 3 : row % 2));
+    const folds = [0, 1, 2].map((index) => foldRows(table, { targetColumn: "class", positiveClass: "" }, { crossValidation: { kind: undefined, foldCount: 3, repeatCount: 1, column: "", gap: 0 }, index, seed: 4 }, parts));
+
+    assert.deepEqual(folds.flatMap(({ validation }) => [...validation]).sort((a, b) => a - b), Array.from({ length: ROWS }, (_, row) => row).filter((row) => row % 4 > 1));
+    for (const { training, validation, test } of folds) {
+      assert.equal(training.length + validation.length, 12);
+      assert.deepEqual([...test], [0, 4, 8, 12, 16, 20]);
+    }
+  });
+
   it("are other ones in the next repetition", () => {
     assert.notDeepEqual(rowsOf({ repeatCount: 2 }, "class", 1), rowsOf({ repeatCount: 2 }, "class", 4));
   });

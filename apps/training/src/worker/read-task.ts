@@ -25,7 +25,8 @@ import { textClassifierTask } from "./tasks/text-classifier-task.ts";
 export async function readTask(input: AttemptInput): Promise<LearningTask> {
   const dataset = await openDataset({ ...input, imageShape: imageShapeOf(input) }, { cacheDir: input.outputDir });
   const { fold } = input.spec;
-  const split = fold === undefined ? splitOf(input, dataset.rowCount) : partsOf(foldRows(dataset, input.spec, fold), dataset.rowCount);
+  const stored = splitOf(input, dataset.rowCount);
+  const split = fold === undefined ? stored : partsOf(foldRows(dataset, input.spec, fold, stored), dataset.rowCount);
   return taskOf(dataset, input, split);
 }
 

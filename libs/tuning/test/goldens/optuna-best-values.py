@@ -2,6 +2,7 @@
 Run with Optuna 5.0.0: `python optuna-best-values.py > optuna-best-values.json` (minutes)."""
 import json
 import math
+import statistics
 import warnings
 
 import optuna
@@ -62,23 +63,28 @@ SEEDS, TRIALS = 20, 100
 
 
 def run(function, make):
-    best = []
+    """Best values by seed, and the median of the best so far after 10, 20, … trials."""
+    best, so_far = [], []
     for seed in range(SEEDS):
         study = optuna.create_study(sampler=make(seed))
         study.optimize(function, n_trials=TRIALS)
         best.append(float(f"{study.best_value:.6g}"))
-    return best
+        values = [t.value for t in study.trials]
+        so_far.append([min(values[:n]) for n in range(10, TRIALS + 1, 10)])
+    return best, [float(f"{statistics.median(column):.6g}") for column in zip(*so_far)]
 
 
 if __name__ == "__main__":
     import sys
 
     names = sys.argv[1:] or ["tpe", "random", "sobol"]
-    out = {}
+    out, curves = {}, {}
     for name, function in FUNCTIONS.items():
         for sampler in names:
             try:
-                out.setdefault(name, {})[sampler] = run(function, SAMPLERS[sampler])
+                best, curve = run(function, SAMPLERS[sampler])
+                out.setdefault(name, {})[sampler] = best
+                curves.setdefault(name, {})[sampler] = curve
             except ImportError:
                 print(f"{sampler}: not installed", file=sys.stderr)
-    print(json.dumps({"optuna": optuna.__version__, "seeds": SEEDS, "trials": TRIALS, "best": out}, indent=1))
+    print(json.dumps({"optuna": optuna.__version__, "seeds": SEEDS, "trials": TRIALS, "best": out, "medianSoFar": curves}, separators=(",", ":")))

@@ -75,6 +75,7 @@ export function resolveStudy(
   const space = checkedSpace(draft, dataset);
   const metric = draft.metric === "" || draft.metric === "validation_loss" ? "loss" : draft.metric;
   if (!/^[a-z][a-z0-9_]{0,62}$/.test(metric)) throw invalid("objective.metric", `"${metric.slice(0, 64)}" is no name of a metric`);
+  if (draft.finalModel === "all_rows" && (draft.spec.split ?? "") !== "") throw invalid("final_model", "is ALL_ROWS, which would learn from the test rows of spec.split: use BEST, or a specification without a split");
   const labels = Object.entries(draft.labels);
   if (labels.length > STUDY_LIMITS.labelsMax) throw invalid("labels", `are ${labels.length}, at most ${STUDY_LIMITS.labelsMax} are allowed`);
   if (labels.flat().some((text) => text.length > STUDY_LIMITS.labelLengthMax)) throw invalid("labels", `hold a key or value of more than ${STUDY_LIMITS.labelLengthMax} characters`);
