@@ -66,6 +66,24 @@ describe("an arena", () => {
     assert.equal(all.filter((value) => value !== 0).length, 4 * 21); // parameters, m, v, gradients; nothing between
   });
 
+  it("reaches what lies beyond 2 GiB, and takes no memory for rows that nobody touched", () => {
+    const [rows, width] = [544_000, 256];
+    const before = process.memoryUsage.rss();
+    const arena = new Arena({ tensors: [{ name: "table", size: rows * width }, { name: "last", size: 4 }], optimizer: adam() });
+    const picked = new Float32Array(width).fill(2);
+
+    arena.addRows("table", Int32Array.of(rows - 1), picked);
+    arena.gradient("last").fill(-1);
+    assert.ok(arena.gradient("last").byteOffset > 2 ** 31);
+    assert.equal(arena.gradientNorm(), Math.sqrt(4 * width + 4));
+    arena.update({ step: 1, learningRate: 0.5 });
+
+    const table = arena.parameter("table");
+    assert.ok(Math.abs((table.at(-1) ?? 0) + 0.5) < 1e-6 && table[0] === 0); // Adam's first step is the rate itself
+    assert.ok(arena.parameter("last").every((value) => Math.abs(value - 0.5) < 1e-6));
+    assert.ok(process.memoryUsage.rss() - before < 2 ** 28, "of 2.2 GB");
+  });
+
   it("refuses more than its addresses reach, twice the same name, and names it does not know", () => {
     assert.throws(() => new Arena({ tensors: [{ name: "p", size: 3e8 }], optimizer: adam() }), /4 × 300000000 numbers take 4.5 GiB, an arena holds less than 4/);
     assert.throws(() => new Arena({ tensors: [{ name: "p", size: 1 }, { name: "p", size: 1 }], optimizer: adam() }), /same name/);

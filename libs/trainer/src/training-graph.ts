@@ -39,6 +39,7 @@ export function buildTrainingGraph(network: Network, dimensions: Readonly<Record
   const { graph } = scope;
   const { loss } = built(network, scope);
   if (loss === undefined) throw invalid("it has no loss in mode train");
+  checkNodeCount(graph.nodes.length);
   const named = new OutputNames(graph);
   const trainable = scope.parameters.filter((parameter) => parameter.trainable);
   const total = scope.penalties.reduce((sum, penalty) => add(graph, sum, penalty), loss);
@@ -79,8 +80,12 @@ function differentiated(graph: Graph, loss: Value, parameters: readonly Value[])
 
 function modelOf(graph: Graph, named: OutputNames): { model: Uint8Array; nodeCount: number } {
   const nodeCount = graph.nodes.length;
-  if (nodeCount > NODES_MAX) throw invalid(`its graph has ${nodeCount} nodes, at most ${NODES_MAX} are run: shorten what is unrolled`);
+  checkNodeCount(nodeCount);
   return { model: buildModel({ graph, outputs: named.outputs }), nodeCount };
+}
+
+function checkNodeCount(count: number): void {
+  if (count > NODES_MAX) throw invalid(`its graph has ${count} nodes, at most ${NODES_MAX} are run: shorten what is unrolled`);
 }
 
 /**

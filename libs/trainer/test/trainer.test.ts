@@ -2,11 +2,11 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { StatusError, type Reason } from "@servable/errors";
 import { mlp, type Network } from "@servable/nn";
-import { GraphError, reduceMean, signatureOf, readModel } from "@servable/onnx";
+import { GraphError, reduceMean, relu, signatureOf, readModel } from "@servable/onnx";
 import { adam, adamW, cosineSchedule, plateau, sgd } from "@servable/optim";
 import { typedArrayOf, type Tensor } from "@servable/tensor";
 import ort from "onnxruntime-node";
-import { createTrainer, type Feeds, type Trainer } from "../src/index.ts";
+import { NODES_MAX, createTrainer, type Feeds, type Trainer } from "../src/index.ts";
 import { batchOf, droppedOut, embedded, idsOf, joined, perceptron, remembering } from "./networks.ts";
 
 const copyOf = (trainer: Trainer): Record<string, number[]> => Object.fromEntries([...trainer.weights()].map(([name, values]) => [name, [...values]]));
@@ -285,6 +285,14 @@ describe("a trainer refuses", () => {
     "a network without a loss": [(nn) => ({ outputs: { y: mlp(nn, nn.input("x", "FP32", ["batch", 2]), { outputs: 1 }) } }), /it has no loss/],
     "a network without parameters": [(nn) => ({ loss: reduceMean(nn.graph, nn.input("x", "FP32", ["batch", 2]), [0, 1]), outputs: {} }), /none of its parameters is trainable/],
     "operands that do not fit": [(nn) => ({ loss: reduceMean(nn.graph, mlp(nn, nn.input("x", "FP32", ["batch"]), { outputs: 1 }), [0, 1]), outputs: {} }), /the network cannot be trained: /],
+    "a graph of too many nodes": [
+      (nn) => {
+        let y = mlp(nn, nn.input("x", "FP32", ["batch", 2]), { outputs: 1 });
+        for (let layer = 0; layer < NODES_MAX; layer++) y = relu(nn.graph, y);
+        return { loss: reduceMean(nn.graph, y, [0, 1]), outputs: {} };
+      },
+      /its graph has 2\d{4} nodes, at most 20000 are run: shorten what is unrolled/,
+    ],
     "an operator without a gradient": [
       (nn) => {
         const y = mlp(nn, nn.input("x", "FP32", ["batch", 2]), { outputs: 1 });
