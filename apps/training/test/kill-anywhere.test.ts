@@ -16,7 +16,7 @@ import { childProcessInspector } from "../src/executor/child-process-inspector.t
 import { startHarness, type Harness } from "./support/harness.ts";
 
 const MAIN = fileURLToPath(new URL("../src/main.ts", import.meta.url));
-const KILLS = Number(process.env["SERVABLE_KILLS"] ?? 4);
+const KILLS = Number(process.env["SERVABLE_KILLS"] ?? 3);
 const SEED = Number(process.env["SERVABLE_SEED"] ?? 11);
 
 /** Two rings that a network with dropout tells apart. */

@@ -1,5 +1,6 @@
 import { toJson } from "@bufbuild/protobuf";
 import { Command } from "commander";
+import type { EvaluationReport } from "@servable/contracts/training/v1/evaluation";
 import { TrainingCheckpointSchema, TrainingJobEventSchema, TrainingJobSchema, TrainingJob_State, type TrainingJob, type TrainingJobEvent } from "@servable/contracts/training/v1/training_job";
 import { lastPart, withClient, withCommonOptions, type CommonOptions } from "../common-options.ts";
 import { followJob } from "../follow-job.ts";
@@ -84,7 +85,7 @@ export function jobsCommand(terminal: Terminal): Command {
 }
 
 function resultOf(job: TrainingJob): string {
-  if (job.state === TrainingJob_State.SUCCEEDED) return `version ${lastPart(job.modelVersion)}, accuracy ${((job.evaluation?.accuracy ?? 0) * 100).toFixed(1)} %`;
+  if (job.state === TrainingJob_State.SUCCEEDED) return [job.modelVersion === "" ? "not registered" : `version ${lastPart(job.modelVersion)}`, ...mainMetric(job.evaluation)].join(", ");
   if (job.state === TrainingJob_State.FAILED) return `${job.failureReason}: ${job.failureMessage}`;
   return job.progress === undefined ? "" : describeProgress(job.progress);
 }
@@ -112,4 +113,14 @@ function describeEvent({ offset, time, event }: TrainingJobEvent): string {
       return never;
     }
   }
+}
+
+/** The number by which a kind of result is known: accuracy, error or perplexity. */
+function mainMetric(evaluation: EvaluationReport | undefined): string[] {
+  if (evaluation === undefined) return [];
+  for (const name of ["perplexity", "rmse"]) {
+    const metric = evaluation.metrics[name];
+    if (metric !== undefined) return [`${name} ${metric.value.toPrecision(4)}`];
+  }
+  return [`accuracy ${(evaluation.accuracy * 100).toFixed(1)} %`];
 }

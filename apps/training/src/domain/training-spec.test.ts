@@ -65,6 +65,7 @@ describe("a specification", () => {
     { what: "all rows for validation", draft: { validationFraction: 1 }, want: "FIELD_INVALID", field: "validation_fraction" },
     { what: "a negative seed", draft: { seed: -1 }, want: "FIELD_INVALID", field: "seed" },
     { what: "a seed beyond exact numbers", draft: { seed: 2 ** 60 }, want: "FIELD_INVALID", field: "seed" },
+    { what: "a batch larger than the data", draft: { batchSize: 10 }, want: "FIELD_INVALID", field: "batch_size" },
     { what: "half an epoch", draft: { epochCount: 1.5 }, want: "FIELD_INVALID", field: "epoch_count" },
     { what: "labels that are smoothed away", draft: { labelSmoothing: 1 }, want: "FIELD_INVALID", field: "label_smoothing" },
     { what: "adapters without a base model", draft: { lowRankAdaptation: {} }, want: "FIELD_INVALID", field: "low_rank_adaptation" },

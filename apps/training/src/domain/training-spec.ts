@@ -79,6 +79,10 @@ export function resolveSpec(said: TrainingSpecDraft, dataset: DatasetRecord): Tr
   const optimizer = draft.optimizer ?? "adam";
   if (optimizer !== "sgd" && optimizer !== "rmsprop" && (draft.momentum ?? 0) !== 0) throw invalid("momentum", "only SGD and RMSprop have a momentum: set optimizer to SGD, or leave it 0");
   const batchSize = count("batch_size", draft.batchSize, BATCH_SIZE, SPEC_LIMITS.batchSizeMax);
+  // Texts and conversations are cut into blocks: only the trainer knows how many.
+  if (!said0(draft.batchSize) && batchSize > dataset.rowCount && dataset.format !== "text" && dataset.format !== "chat") {
+    throw invalid("batch_size", `is ${batchSize}, and the data set has ${dataset.rowCount} rows: take at most that many`);
+  }
   return {
     targetColumn,
     positiveClass,
@@ -235,7 +239,7 @@ function classesOf({ targetColumn = "" }: TrainingSpecDraft, dataset: DatasetRec
   if (dataset.columns.length === 0) {
     if (targetColumn !== "") throw invalid("target_column", "only tables have columns, images are predicted by their labels: leave it empty");
     if (dataset.format === "text" || dataset.format === "chat") return undefined;
-    return suitable(dataset.labelClasses, "the labels");
+    return suitable(dataset.labelClasses, "the labels hold");
   }
   const usable = dataset.columns.filter(({ kind }) => kind !== "ignored").map(({ name }) => name);
   if (targetColumn === "") {
@@ -249,13 +253,13 @@ function classesOf({ targetColumn = "" }: TrainingSpecDraft, dataset: DatasetRec
     throw new StatusError("COLUMN_UNSUITABLE", `column "${empty.name}" has no value in any of ${dataset.rowCount} rows: make a version in which it is ignored (servable datasets update … --ignore), or fill it`, { metadata: { field: "dataset.columns", column: empty.name } });
   }
   if (column.kind === "text" || column.kind === "datetime") throw invalid("target_column", `"${targetColumn}" holds ${column.kind === "text" ? "free text" : "moments"}, which are no classes: declare it categorical, or choose another column`);
-  if (column.kind === "categorical" || column.kind === "boolean") return suitable(column.categories, `column "${targetColumn}"`);
+  if (column.kind === "categorical" || column.kind === "boolean") return suitable(column.categories, `column "${targetColumn}" holds`);
   if (column.standardDeviation === 0) throw unsuitable(`column "${targetColumn}" has one value only`);
   return undefined;
 }
 
 function suitable(classes: readonly string[], what: string): readonly string[] {
-  if (classes.length < 2) throw unsuitable(`${what} hold ${classes.length === 0 ? "no class" : `the class ${listed(classes)} only`}`);
+  if (classes.length < 2) throw unsuitable(`${what} ${classes.length === 0 ? "no class" : `the class ${listed(classes)} only`}`);
   return classes;
 }
 
