@@ -3,10 +3,10 @@ import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { describe, it } from "node:test";
 
-for (const library of ["trainer", "optim", "weights"]) {
-  describe(`the README of ${library}`, () => {
+for (const folder of [".", "libs/trainer", "libs/optim", "libs/weights"]) {
+  describe(`the README of ${folder}`, () => {
     it("shows a script that runs as it stands and says what it says", () => {
-      const readme = readFileSync(new URL(`../../${library}/README.md`, import.meta.url), "utf8");
+      const readme = readFileSync(new URL(`../../../${folder}/README.md`, import.meta.url), "utf8");
       const script = /```ts\n([\s\S]*?)```/.exec(readme)?.[1] ?? "";
       const wanted = [...script.matchAll(/console\.log\(.*\/\/ (.*)/g)].map(([, text = ""]) => text);
 
