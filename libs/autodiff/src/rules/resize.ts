@@ -1,4 +1,4 @@
-import { GraphError, intAttribute, textAttribute, type Graph, type Value } from "@servable/onnx";
+import { GraphError, gather, intAttribute, textAttribute, type Graph, type Value } from "@servable/onnx";
 import { inputOf, ints, numbersOf, sizeList, sizesOf, type Rule, type RuleContext } from "./rule.ts";
 
 /** Resizing, and quantization by the straight-through estimator. */
@@ -64,7 +64,8 @@ function axisMatrix({ graph, node }: RuleContext, x: Value, axis: 2 | 3): Value 
     return graph.node("Concat", [unit, own, graph.node("Slice", [unit, ints(graph, [0]), ints(graph, [1])], { datatype: unit.datatype, shape: [1] })], { datatype: operand.datatype, shape: [4] }, { axis: 0 });
   };
   if (target !== undefined) {
-    const [head, own] = [ints(graph, [1, 1]), graph.node("Slice", [target, ints(graph, [axis]), ints(graph, [axis + 1])], { datatype: "INT64", shape: [1] })];
+    // Gather: onnxruntime infers no sizes at all from a Slice of computed ones.
+    const [head, own] = [ints(graph, [1, 1]), gather(graph, target, ints(graph, [axis]))];
     return graph.node("Resize", [eye, undefined, undefined, sizeList(graph, head, own, sizesOf(graph, x, axis, axis + 1))], { datatype: "FP32", shape: [1, 1, "?out", size] }, node.attributes);
   }
   if (scales === undefined) throw new GraphError("neither scales nor sizes");
