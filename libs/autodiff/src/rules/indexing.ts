@@ -47,7 +47,7 @@ export const INDEXING: Readonly<Record<string, Rule>> = {
   ScatterND: (context) => {
     const { graph, node, upstream, needed } = context;
     const [indices, updates] = [inputOf(context, 1), inputOf(context, 2)];
-    if (textAttribute(node, "reduction", "none") !== "none") throw new GraphError("a reduction has no gradient");
+    if (textAttribute(node, "reduction", "none") !== "none") throw new GraphError("onnxruntime loses updates of ScatterND with a reduction on several threads, so it has no gradient: ScatterElements with flat indices does the same");
     return [
       needed[0] === true ? graph.node("ScatterND", [upstream, indices, zerosLike(graph, updates)], { datatype: upstream.datatype, shape: upstream.shape }) : undefined,
       undefined,

@@ -1,4 +1,4 @@
-import { GraphError, div, intAttribute, intsAttribute, windowOf, type Dimension, type Value } from "@servable/onnx";
+import { GraphError, div, intAttribute, intsAttribute, windowOf, type Dimension, type Value, type Window } from "@servable/onnx";
 import { convInputGradient, known } from "./conv.ts";
 import { maxPool, spread, tiles } from "./max-pool.ts";
 import { countOver, ints, operands, reshapeTo, scalar, sizeList, sizesOf, spreadLike, times, zerosLike, type Rule, type RuleContext } from "./rule.ts";
@@ -17,8 +17,12 @@ export const POOL: Readonly<Record<string, Rule>> = {
     const kernel = intsAttribute(node, "kernel_shape") ?? [];
     const reach = windowOf(node, x.shape.slice(2), kernel);
     if (typeof channels !== "number") throw new GraphError("a number of channels that varies has no gradient");
-    if (intAttribute(node, "ceil_mode", 0) === 1 && kernel.some((_, axis) => reach.outputSize(axis) === undefined || reach.outputSize(axis) !== reach.outputSize(axis, true))) throw new GraphError("ceil_mode with windows that reach over the end has no gradient");
-    const window = known(reach, channels);
+    const over = kernel.map((_, axis) => (intAttribute(node, "ceil_mode", 0) === 1 ? overEnd(reach, axis, x) : 0));
+    const countsPads = intAttribute(node, "count_include_pad", 0) === 1 && [...reach.padsBefore, ...reach.padsAfter].some((pad) => pad !== 0);
+    if (over.some((size) => size > 0) && countsPads) throw new GraphError("ceil_mode that counts padding has no gradient where windows reach over the end");
+    const whole = known(reach, channels);
+    // What a last window reaches over the end is padding that does not count.
+    const window = { ...whole, padsAfter: whole.padsAfter.map((pad, axis) => pad + (over[axis] ?? 0)) };
     if (tiles(x, reach) && x.datatype === "FP32") return [spread(graph, times(graph, upstream, 1 / kernel.reduce((product, size) => product * size, 1)), kernel, x)];
     const all = kernel.reduce((product, size) => product * size, 1);
     const ones = onesKernel(graph, channels, kernel);
@@ -28,7 +32,7 @@ export const POOL: Readonly<Record<string, Rule>> = {
       const full = graph.node("Expand", [scalar(graph, x, 1), sizesOf(graph, x)], { datatype: x.datatype, shape: x.shape });
       return graph.node("Conv", [full, ones], { datatype: x.datatype, shape: upstream.shape }, { strides: [...strides], dilations: [...dilations], pads: [...padsBefore, ...padsAfter], group: channels });
     };
-    const padded = [...padsBefore, ...padsAfter].some((pad) => pad > 0) && intAttribute(node, "count_include_pad", 0) === 0;
+    const padded = [...padsBefore, ...padsAfter].some((pad) => pad > 0) && !countsPads;
     return [convInputGradient(graph, padded ? div(graph, upstream, counted()) : times(graph, upstream, 1 / all), ones, window, x)];
   },
   /** g/n everywhere */
@@ -49,6 +53,14 @@ export const POOL: Readonly<Record<string, Rule>> = {
     return [reshapeTo(graph, placed, sizesOf(graph, x), x.shape)];
   },
 };
+
+/** How far the last window of ceil_mode reaches over the padded end. */
+function overEnd(reach: Window, axis: number, x: Value): number {
+  const [count, size, kernel, before, after] = [reach.outputSize(axis, true), x.shape[axis + 2], reach.kernel[axis], reach.padsBefore[axis], reach.padsAfter[axis]];
+  if (count === undefined || typeof size !== "number" || kernel === undefined || before === undefined || after === undefined) throw new GraphError("ceil_mode of a size that varies has no gradient");
+  const wide = (reach.dilations[axis] ?? 1) * (kernel - 1) + 1;
+  return Math.max(0, (count - 1) * (reach.strides[axis] ?? 1) + wide - size - before - after);
+}
 
 function onesKernel(graph: RuleContext["graph"], channels: number, kernel: readonly number[]): Value {
   return graph.node("Expand", [graph.constant("FP32", [], [1]), ints(graph, [channels, 1, ...kernel])], { datatype: "FP32", shape: [channels, 1, ...kernel] });

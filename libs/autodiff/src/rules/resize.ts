@@ -1,23 +1,21 @@
-import { GraphError, gather, intAttribute, textAttribute, type Graph, type Value } from "@servable/onnx";
+import { GraphError, gather, intAttribute, squeeze, textAttribute, transpose, type Dimension, type Graph, type Value } from "@servable/onnx";
 import { inputOf, ints, numbersOf, sizeList, sizesOf, type Rule, type RuleContext } from "./rule.ts";
 
 /** Resizing, and quantization by the straight-through estimator. */
 export const RESIZE: Readonly<Record<string, Rule>> = {
   /**
-   * Every mode is linear in each axis: y = A·x·Bᵀ, so dx = Aᵀ·g·B. A and B are what the same Resize makes of identity
-   * matrices, whatever its mode and coordinates are.
+   * Every mode is linear in each axis: y = A·x·Bᵀ for images, so dx = Aᵀ·g·B. A and B are what the same Resize makes of
+   * identity matrices, whatever its mode and coordinates are.
    */
   Resize: (context) => {
     const { graph, node, upstream } = context;
     const x = inputOf(context, 0);
+    const rank = x.shape.length;
     const mode = textAttribute(node, "coordinate_transformation_mode", "half_pixel");
-    if (x.shape.length !== 4 || node.attributes["axes"] !== undefined || mode === "tf_crop_and_resize" || textAttribute(node, "keep_aspect_ratio_policy", "stretch") !== "stretch") throw new GraphError("only images [N, C, H, W], stretched as a whole, have a gradient");
+    if (rank < 3 || node.attributes["axes"] !== undefined || mode === "tf_crop_and_resize" || textAttribute(node, "keep_aspect_ratio_policy", "stretch") !== "stretch") throw new GraphError("only [N, C, …], stretched as a whole, has a gradient");
     const scales = numbersOf(graph, node.inputs[2]);
-    if (scales !== undefined && scales.length === 4 && (scales[0] !== 1 || scales[1] !== 1)) throw new GraphError("a resized batch or channel has no gradient");
-    const [rows, columns] = [axisMatrix(context, x, 2), axisMatrix(context, x, 3)];
-    const turned = graph.node("Transpose", [rows], { datatype: x.datatype, shape: [1, 1, x.shape[2] ?? 1, "?out2"] }, { perm: [0, 1, 3, 2] });
-    const byRows = graph.node("MatMul", [turned, upstream], { datatype: x.datatype, shape: [x.shape[0] ?? 1, x.shape[1] ?? 1, x.shape[2] ?? 1, upstream.shape[3] ?? 1] });
-    return [graph.node("MatMul", [byRows, columns], { datatype: x.datatype, shape: x.shape })];
+    if (scales !== undefined && scales.length === rank && (scales[0] !== 1 || scales[1] !== 1)) throw new GraphError("a resized batch or channel has no gradient");
+    return [[...x.shape.keys()].slice(2).reduceRight((g, axis) => alongMatrix(graph, g, axisMatrix(context, x, axis), axis, x), upstream)];
   },
   /** Rounding is passed over, what was cut off gets nothing: g·[min ≤ x/s + z ≤ max]. The scale is a constant. */
   QuantizeLinear: (context) => {
@@ -51,8 +49,22 @@ function alongAxis(graph: Graph, edge: Value, x: Value, stated: number): Value {
   return graph.node("Reshape", [edge, ints(graph, x.shape.map((_, at) => (at === axis ? -1 : 1)))], { datatype: x.datatype, shape: x.shape.map((size, at) => (at === axis ? size : 1)) });
 }
 
+/** g back along one axis, by its matrix [1, 1, out, in]: on the right of the last axis, from the left of the one before, else turned. */
+function alongMatrix(graph: Graph, g: Value, matrix: Value, axis: number, x: Value): Value {
+  const rank = x.shape.length;
+  const size = x.shape[axis] ?? 1;
+  const times = (a: Value, b: Value, shape: readonly Dimension[]): Value => graph.node("MatMul", [a, b], { datatype: x.datatype, shape });
+  const flat = squeeze(graph, matrix, [0, 1]); // [out, in]
+  const back = g.shape.map((each, at) => (at === axis ? size : each));
+  if (axis === rank - 1) return times(g, flat, back);
+  if (axis === rank - 2) return times(transpose(graph, flat, [1, 0]), g, back);
+  const perm = [...g.shape.keys()].map((at) => (at === axis ? rank - 1 : at === rank - 1 ? axis : at));
+  const turned = transpose(graph, g, perm);
+  return transpose(graph, times(turned, flat, [...turned.shape.slice(0, -1), size]), perm);
+}
+
 /** What the node makes of an identity matrix along one axis: [1, 1, out, in]. */
-function axisMatrix({ graph, node }: RuleContext, x: Value, axis: 2 | 3): Value {
+function axisMatrix({ graph, node }: RuleContext, x: Value, axis: number): Value {
   const size = x.shape[axis] ?? 1;
   const sizes = sizeList(graph, sizesOf(graph, x, axis, axis + 1), sizesOf(graph, x, axis, axis + 1));
   const zeros = graph.node("ConstantOfShape", [sizes], { datatype: "FP32", shape: [size, size] });

@@ -171,6 +171,7 @@ case("MaxPool", lambda a: F.max_pool1d(a, 2, 2), [x(1, 2, 4)], {"kernel_shape": 
 case("AveragePool", lambda a: F.avg_pool2d(a, 2, 2), [x(1, 2, 4, 4)], {"kernel_shape": [2, 2], "strides": [2, 2]})
 case("AveragePool", lambda a: F.avg_pool2d(a, 3, 2, 1, count_include_pad=False), [x(1, 2, 5, 5)], {"kernel_shape": [3, 3], "strides": [2, 2], "pads": [1, 1, 1, 1]}, about="padding not counted")
 case("AveragePool", lambda a: F.avg_pool2d(a, (3, 2), 2, 1), [x(1, 1, 5, 4)], {"kernel_shape": [3, 2], "strides": [2, 2], "pads": [1, 1, 1, 1], "count_include_pad": 1}, about="padding counted")
+case("AveragePool", lambda a: F.avg_pool2d(a, 2, 2, ceil_mode=True), [x(1, 2, 3, 5)], {"kernel_shape": [2, 2], "strides": [2, 2], "ceil_mode": 1}, about="over the end", fixedSizes=True)
 case("GlobalAveragePool", lambda a: a.mean((2, 3), keepdim=True), [x(2, 2, 3, 2)])
 case("GlobalMaxPool", lambda a: F.adaptive_max_pool2d(a, 1), [x(2, 2, 3, 2)])
 case("GlobalMaxPool", lambda a: F.adaptive_max_pool2d(a, 1), [at(tied)], about="a tie", kink=True)
@@ -210,7 +211,7 @@ case("BatchNormalization", lambda a, s, b, m, v: F.batch_norm(a, m, v, s, b, Fal
 case("BatchNormalization", lambda a, s, b, m, v: F.batch_norm(a, m.clone(), v.clone(), s, b, True, 0.1, 1e-5), [x(3, 2, 2, 2), x(2), x(2), const([0.1, 0.2]), const([0.5, 1.5])], {"training_mode": 1}, about="statistics of the batch", outputCount=3)
 case("BatchNormalization", lambda a, s, b, m, v: F.batch_norm(a, m.clone(), v.clone(), s, b, True, 0.1, 1e-5), [x(4, 2), at([0.0, 1.0]), x(2), const([0.1, 0.2]), const([0.5, 1.5])], {"training_mode": 1}, about="no space, a scale of zero", outputCount=3)
 case("LpNormalization", lambda a: F.normalize(a, 2, -1), [x(2, 3)])
-case("LpNormalization", lambda a: F.normalize(a, 1, 0), [x(2, 3)], {"p": 1, "axis": 0}, about="by absolute values")
+case("LpNormalization", lambda a: F.normalize(a, 1, 0), [at([[0.7, -1.2, 1.9], [-1.1, 0.8, 0.6]])], {"p": 1, "axis": 0}, about="by absolute values")
 
 # Losses.
 labels = const([2, 0, 1, 2], torch.int64)
@@ -270,6 +271,10 @@ case("Resize", resize("nearest", scale_factor=(2, 1.5)), [image(), None, scales]
 case("Resize", resize("bilinear", scale_factor=(2, 1.5)), [image(), None, scales], {"mode": "linear", "coordinate_transformation_mode": "pytorch_half_pixel"}, about="linear")
 case("Resize", resize("bilinear", size=(2, 7), align_corners=True), [image(), None, None, ints(1, 2, 2, 7)], {"mode": "linear", "coordinate_transformation_mode": "align_corners"}, about="corners aligned", fixedSizes=True)
 case("Resize", resize("bicubic", size=(5, 7), align_corners=False), [image(), None, None, ints(1, 2, 5, 7)], {"mode": "cubic", "coordinate_transformation_mode": "pytorch_half_pixel", "cubic_coeff_a": f(-0.75)}, about="cubic", fixedSizes=True)
+
+row = lambda: x(1, 2, 4)
+case("Resize", resize("linear", scale_factor=2), [row(), None, const([1.0, 1.0, 2.0])], {"mode": "linear", "coordinate_transformation_mode": "pytorch_half_pixel"}, about="one axis")
+case("Resize", resize("nearest", size=(2, 4, 3)), [x(1, 1, 2, 2, 3), None, None, ints(1, 1, 2, 4, 3)], {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}, about="three axes", fixedSizes=True)
 
 # Attention.
 
