@@ -1,7 +1,9 @@
 import { ELEMENT_TYPES, cast, equal, mul, reduceSum, sub, where, type Graph, type Value } from "@servable/onnx";
-import { CATEGORIES_MAX } from "../table.ts";
 import type { CategoricalData } from "./column-data.ts";
 import type { FittedFeature } from "./feature.ts";
+
+/** The categories that a column may have; rarer ones count as never seen. */
+export const CATEGORIES_MAX = 1_000;
 
 /** How categories become features. */
 export interface CategoricalOptions {

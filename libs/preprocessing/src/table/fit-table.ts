@@ -2,8 +2,7 @@
 
 import { StatusError } from "@servable/errors";
 import { concat, type Graph, type Value } from "@servable/onnx";
-import { CATEGORIES_MAX } from "../table.ts";
-import { categoricalFeature, type CategoricalOptions } from "./categorical-feature.ts";
+import { CATEGORIES_MAX, categoricalFeature, type CategoricalOptions } from "./categorical-feature.ts";
 import type { ColumnData } from "./column-data.ts";
 import { datetimeFeature } from "./datetime-feature.ts";
 import type { Feature, FittedFeature } from "./feature.ts";

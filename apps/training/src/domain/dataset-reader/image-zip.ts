@@ -23,7 +23,6 @@ const SIDE_MAX = 224;
 const SIDE_STATED_MAX = 4_096;
 /** Pixels in memory where there is no folder to keep them in. */
 const MEMORY_BYTES_MAX = 1024 ** 3;
-const CACHE_FILE = "pixels.bin";
 /** What systems leave in archives. */
 const LITTER = /(^|\/)(__MACOSX\/|\.|Thumbs\.db$|desktop\.ini$)/;
 const PICTURE = /\.(jpe?g|png|webp|gif|tiff?|avif|bmp)$/i;
@@ -69,7 +68,7 @@ export async function openImageZip({ files, skipBadRows = false, imageShape = []
   using archive = await openPictures(pathOf(files, "data"), Infinity);
   if (cacheDir === undefined && archive.files.length * size > MEMORY_BYTES_MAX) throw new TypeError("so many pixels need a cacheDir");
   const spec = pictureSpec(shape);
-  const pixels = cacheDir === undefined ? undefined : join(cacheDir, CACHE_FILE);
+  const pixels = cacheDir === undefined ? undefined : join(cacheDir, `pixels-${shape.join("x")}.bin`);
   const inMemory: Uint8Array[] = [];
   const isCached = pixels !== undefined && existsSync(pixels);
   let kept: readonly ZipFile[];
