@@ -37,6 +37,23 @@ describe("Integrated Gradients", () => {
     assert.ok(found.completenessError < 1e-5, String(found.completenessError));
   });
 
+  for (const name of ["cnn", "text"] as const) {
+    it(`agree with PyTorch's autograd on its exported ${name}, and say what is missing to add up`, async () => {
+      const read = (extension: string): Buffer => readFileSync(new URL(`./goldens/${name}.${extension}`, import.meta.url));
+      const golden = JSON.parse(read("json").toString()) as { readonly inputs: Readonly<Record<string, number[]>>; readonly target: number; readonly prediction: number; readonly baselinePrediction: number; readonly attributions: number[] };
+      const { x = [], ids: tokens = [], mask = [] } = golden.inputs;
+      const picture = tensorOf("FP32", [1, 1, 8, 8], name === "cnn" ? x : new Array<number>(64).fill(0));
+      const asked = name === "cnn" ? { example: { x: picture }, baselines: { x: baselineOf("zeros", picture) }, options: { inputs: ["x"] } } : { example: { ids: ids(tokens), mask: ids(mask) }, baselines: { ids: ids(tokens.map(() => 0)) }, options: { inputs: ["ids"] } };
+
+      const found = await explain({ ...asked, model: readModel(read("onnx")), target: golden.target, steps: 16 });
+
+      close(found.attributions[0]?.values, golden.attributions, 1e-5);
+      close([found.prediction, found.baselinePrediction], [golden.prediction, golden.baselinePrediction], 1e-5);
+      const missing = golden.attributions.reduce((sum, value) => sum + value, 0) - (golden.prediction - golden.baselinePrediction);
+      assert.ok(Math.abs(found.completenessError - Math.abs(missing)) < 1e-5, `${found.completenessError}, by PyTorch ${missing}`);
+    });
+  }
+
   it("give the same one point a run", async () => {
     const found = await explain({ model: networkModel(), example: { x: row(NETWORK.x) }, baselines: { x: row(NETWORK.baseline) }, target: NETWORK.target, steps: 20, options: { batched: false } });
 
