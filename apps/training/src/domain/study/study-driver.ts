@@ -84,6 +84,8 @@ async function follow({ store, log, jobs, observer, now }: StudyDriverDeps, stud
     return endTrial(log, observer, study.name, trial.number, { state: "FAILED", failureReason: "DATASET_CHANGED", failureMessage, endTimeMs: now() });
   }
   const events = await store.events.after(name, trial.seenOffset, EVENTS_BATCH);
+  // Most looks find nothing: jobs of others wake this one, too, and nothing is to be written for them.
+  if (events.length === 0 && !hasEnded(job) && now() - Math.max(trial.heardMs, job.startTimeMs ?? 0) < study.trialSilenceMs) return;
   // A job read before its events may have ended meanwhile: what was read first decides, the next look sees the rest.
   await log.edit(study.name, async ({ study: current, trials, updateTrial, become }) => {
     const all = await trials();
