@@ -21,6 +21,8 @@ export function confusionHeatMap(classes: readonly string[], matrix: readonly nu
   return html`<figure><svg viewBox="0 0 ${width} ${height}" role="img"><title>Confusion matrix</title><desc>Rows are true classes, columns the model's answers; the table of classes below says the same in numbers.</desc>
 ${shown.map((truth, row) => html`<text class="tick" text-anchor="end" x="${left - 6}" y="${row * cell + cell / 2 + 4}">${label(classes[truth] ?? "")}</text>${shown.map((guess, column) => {
     const count = matrix[truth * size + guess] ?? 0;
+    // Of many classes most pairs never happen: what is not drawn need not be stored.
+    if (count === 0 && truth !== guess && shown.length > NUMBERS_MAX) return html``;
     const share = count / Math.max(1, rowSum(truth));
     return html`<rect class="${truth === guess ? "right" : "wrong"}" fill-opacity="${Math.round(share * 100) / 100}" x="${left + column * cell}" y="${row * cell}" width="${cell - 1}" height="${cell - 1}"><title>${classes[truth]} answered as ${classes[guess]}: ${count} (${(share * 100).toFixed(1)} %)</title></rect>${shown.length <= NUMBERS_MAX ? html`<text class="cell" text-anchor="middle" x="${left + column * cell + cell / 2}" y="${row * cell + cell / 2 + 4}">${count}</text>` : ""}`;
   })}`)}

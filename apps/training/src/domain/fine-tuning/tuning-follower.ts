@@ -22,6 +22,7 @@ const TOKENS_MAX = 256;
 const RETRY_FIRST_MS = 500;
 const RETRY_LAST_MS = 10_000;
 const RETRIES_MAX = 60;
+const LOOK_EVERY_MS = 30_000;
 
 /** What the follower stands on. */
 export interface TuningFollowerDeps {
@@ -46,14 +47,29 @@ export class TuningFollower implements AsyncDisposable {
   readonly #deps: TuningFollowerDeps;
   readonly #stop = new AbortController();
   readonly #running = new Map<string, Promise<void>>();
+  #looking: Promise<void> | undefined;
 
   constructor(deps: TuningFollowerDeps) {
     this.#deps = deps;
   }
 
-  /** Takes on what an earlier process left. */
+  /** Takes on what an earlier process left, and now and then what another service has let go: two that follow one job do no harm. */
   async start(): Promise<void> {
     for (const job of await this.#deps.store.unfinished()) this.follow(job);
+    this.#looking = this.#look();
+  }
+
+  async #look(): Promise<void> {
+    const { signal } = this.#stop;
+    while (!signal.aborted) {
+      await this.#deps.sleep(LOOK_EVERY_MS, signal).catch(() => {});
+      if (signal.aborted) return;
+      try {
+        for (const job of await this.#deps.store.unfinished()) this.follow(job);
+      } catch (error) {
+        this.#deps.unexpected("fine_tunings_not_read", "", error);
+      }
+    }
   }
 
   /** Takes a job to its end. */
@@ -65,7 +81,7 @@ export class TuningFollower implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stop.abort(new DOMException("the service stops", "AbortError"));
-    await Promise.all(this.#running.values());
+    await Promise.all([...this.#running.values(), this.#looking]);
   }
 
   async #follow(project: string, id: string): Promise<void> {
