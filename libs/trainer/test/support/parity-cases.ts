@@ -29,13 +29,17 @@ const vision = (body: Parameters<typeof classifier>[1], batch: number, ...shape:
   };
 };
 
+/** Each row counts on from a start by 1, 2 or 3: there is something to learn. */
 const language = (batch: number, length: number, vocabulary: number, layers: number, width: number, heads: number): ParityCase => ({
   network: languageModel((nn, ids) => gpt(nn, ids, { vocabulary, layers, width, heads, positions: length })),
-  feeds: (step) => ({ input_ids: wholes(step, vocabulary, batch, length), labels: wholes(step + 1, vocabulary, batch, length) }),
+  feeds: (step) => {
+    const window = (from: number) => ({ data: BigInt64Array.from({ length: batch * length }, (_, at) => BigInt(((drawn(step, Math.floor(at / length)) % vocabulary) + ((at % length) + from) * (1 + (drawn(step + 1, Math.floor(at / length)) % 3))) % vocabulary)), shape: [batch, length] });
+    return { input_ids: window(0), labels: window(1) };
+  },
 });
 
+/** Each text is one token shorter than the one before; its second token tells the class. */
 const texts = (batch: number, length: number, vocabulary: number, layers: number, width: number, heads: number, classes: number): ParityCase => {
-  // Each text is one token shorter than the one before.
   const mask = { data: BigInt64Array.from({ length: batch * length }, (_, at) => (at % length < length - (Math.floor(at / length) % Math.floor(length / 2)) ? 1n : 0n)), shape: [batch, length] };
   return {
     network: (nn) => {
@@ -43,7 +47,11 @@ const texts = (batch: number, length: number, vocabulary: number, layers: number
       const logits = bertClassifier(nn, { ids: input("input_ids"), mask: input("attention_mask") }, { vocabulary, layers, width, heads, positions: length, classes });
       return { loss: crossEntropy(nn.graph, logits, nn.input("labels", "INT64", ["batch"])), outputs: { logits } };
     },
-    feeds: (step) => ({ input_ids: wholes(step, vocabulary, batch, length), attention_mask: mask, labels: wholes(step, classes, batch) }),
+    feeds: (step) => {
+      const [ids, labels] = [wholes(step, vocabulary, batch, length), wholes(step + 1, classes, batch)];
+      labels.data.forEach((label, row) => (ids.data[row * length + 1] = label + 1n));
+      return { input_ids: ids, attention_mask: mask, labels };
+    },
   };
 };
 
@@ -63,6 +71,6 @@ export const FULL: Readonly<Record<string, ParityCase>> = {
   lenet: vision((nn, x) => lenet(nn, x, 10), 64, 1, 28, 28),
   "small cnn": vision((nn, x) => smallCnn(nn, x, 10), 64, 1, 28, 28),
   resnet: vision((nn, x) => resnet20(nn, x), 32, 3, 32, 32),
-  gpt: language(16, 64, 4096, 4, 128, 4),
+  gpt: language(16, 64, 256, 4, 128, 4),
   bert: texts(16, 64, 30_522, 4, 256, 4, 77),
 };
