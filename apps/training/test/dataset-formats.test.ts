@@ -88,7 +88,7 @@ describe("Parquet", () => {
 
       const outcome = await inspect(request("parquet", bytes), signal).then(({ rowCount }) => rowCount, (error: unknown) => error);
 
-      assert.ok(typeof outcome === "number" || (outcome instanceof StatusError && outcome.reason !== "INTERNAL"), `${String(outcome)} (seed ${random.seed}, round ${round})`);
+      assert.ok(typeof outcome === "number" || (outcome instanceof StatusError && outcome.reason !== "INTERNAL" && !outcome.message.includes("the process that read the data set ended")), `${String(outcome)} (seed ${random.seed}, round ${round})`);
     }
   });
 });

@@ -4,6 +4,7 @@
 import { writeFileSync } from "node:fs";
 import { StatusError } from "@servable/errors";
 import { inspectDataset } from "../domain/dataset-reader/inspect-dataset.ts";
+import { malformed } from "../domain/dataset-reader/malformed.ts";
 import { splitDataset } from "../domain/dataset-reader/split-dataset.ts";
 import type { ReaderAnswer, ReaderQuestion } from "./reader-protocol.ts";
 
@@ -15,6 +16,8 @@ try {
 }
 process.once("message", (question: ReaderQuestion) => void answer(question));
 process.on("disconnect", () => process.exit(1));
+// A reader of a damaged file may drop a promise that fails: that is the file's fault, and the answer.
+process.on("unhandledRejection", (error) => say(refusalOf(error instanceof StatusError ? error : malformed("data", `the file is damaged (${String(error).slice(0, 160)})`))));
 
 async function answer(question: ReaderQuestion): Promise<void> {
   const message: ReaderAnswer = await read(question).then(
@@ -22,10 +25,18 @@ async function answer(question: ReaderQuestion): Promise<void> {
     (error: unknown) => {
       const failure = StatusError.from(error);
       if (failure.reason === "INTERNAL") process.stderr.write(`inspector: ${error instanceof Error ? error.stack : String(error)}\n`);
-      return { ok: false, reason: failure.reason, message: failure.message, metadata: failure.metadata };
+      return refusalOf(failure);
     },
   );
+  say(message);
+}
+
+function say(message: ReaderAnswer): void {
   process.send?.(message, () => process.exit(0));
+}
+
+function refusalOf({ reason, message, metadata }: StatusError): ReaderAnswer {
+  return { ok: false, reason, message, metadata };
 }
 
 function read(question: ReaderQuestion): Promise<unknown> {

@@ -94,10 +94,10 @@ async function bufferOf(handle: FileHandle): Promise<AsyncBuffer> {
     byteLength: size,
     async slice(start, end = size) {
       // A damaged footer may point anywhere.
-      if (!(start >= 0 && end <= size && start <= end)) throw new Error(`bytes ${start} to ${end} are not in the file of ${size}`);
+      if (!(start >= 0 && end <= size && start <= end)) throw malformed("data", `the file cannot be read as Parquet: it points to bytes ${start} to ${end} of ${size}`);
       const buffer = Buffer.alloc(end - start);
       const { bytesRead } = await handle.read(buffer, 0, buffer.length, start);
-      if (bytesRead !== buffer.length) throw new Error("the file is cut off");
+      if (bytesRead !== buffer.length) throw malformed("data", "the file cannot be read as Parquet: it is cut off");
       return buffer.buffer.slice(buffer.byteOffset, buffer.byteOffset + buffer.byteLength);
     },
   };
