@@ -53,6 +53,12 @@ describe("fine-tuning with an unmodified OpenAI client", () => {
     assert.equal(messages[0], "The job has successfully completed");
     assert.equal(messages.at(-1), `Created fine-tuning job: ${job.id}`);
     assert.ok(messages.some((message) => /^Step \d+\/\d+: training loss=/.test(message)));
+    const jobs = [];
+    for await (const each of openai.fineTuning.jobs.list({ limit: 1 })) jobs.push(each.id);
+    assert.deepEqual(jobs, [job.id]);
+    const checkpoints = [];
+    for await (const each of openai.fineTuning.jobs.checkpoints.list(job.id)) checkpoints.push(each);
+    for (const each of checkpoints) assert.deepEqual([each.object, each.fine_tuning_job_id, each.metrics.step], ["fine_tuning.job.checkpoint", job.id, each.step_number]);
     const csv = await (await openai.files.content(job.result_files[0] ?? "")).text();
     assert.match(csv, /^step,train_loss,valid_loss,valid_mean_token_accuracy\n\d/);
 
