@@ -94,7 +94,7 @@ export function readConfig(env: Env): TrainingConfig {
     checkpointDir: read.string("SERVABLE_TRAINING_CHECKPOINT_DIR", dataDir.file("checkpoints")),
     checkpointIntervalMs: read.durationMs("SERVABLE_TRAINING_CHECKPOINT_INTERVAL", 60_000),
     checkpointRetentionMs: read.durationMs("SERVABLE_TRAINING_CHECKPOINT_RETENTION", 7 * 24 * 3_600_000),
-    memoryBytesMax: read.bytes("SERVABLE_TRAINING_MEMORY_MAX", Math.floor(0.8 * totalmem())),
+    memoryBytesMax: read.bytes("SERVABLE_TRAINING_MEMORY_MAX", Math.floor(0.8 * machineBytes())),
     runMsMax: read.durationMs("SERVABLE_TRAINING_TIME_MAX", 7 * 24 * 3_600_000),
     projectRunningMax: read.int("SERVABLE_TRAINING_PROJECT_RUNNING_MAX", 64, { min: 1 }),
     projectQueuedMax: read.int("SERVABLE_TRAINING_PROJECT_QUEUED_MAX", 100, { min: 1 }),
@@ -120,4 +120,11 @@ function priceOf(text: string): number {
   const price = Number(text);
   if (!(price >= 0) || text === "") throw new StatusError("CONFIG_INVALID", `SERVABLE_TRAINING_PRICE_PER_HOUR="${text}" is no price: write a number, e.g. "0.12"`);
   return price;
+}
+
+/** Memory of the machine, or of the container that this process may not leave. */
+function machineBytes(): number {
+  const constrained = process.constrainedMemory();
+  // Without a bound Linux tells a number beyond any machine's, other systems 0.
+  return constrained > 0 ? Math.min(constrained, totalmem()) : totalmem();
 }
