@@ -29,6 +29,9 @@ export function buildModel({ graph, outputs, name = "graph" }: BuildOptions): Ui
   }
   const { nodes, needed } = reachable(graph, named.map(({ value }) => value));
   for (const { as, value } of named) if (as !== value.name && needed.has(as)) throw new GraphError(`a value inside the graph has the name of the output "${as}"`);
+  // Rounds of a loop that were written out repeat the names of its body: onnxruntime wants each once.
+  const nodeNames = new Set<string>();
+  const isFirst = (node: string): boolean => !nodeNames.has(node) && nodeNames.add(node).size > 0;
   const protos: NodeProto[] = nodes.map((node) =>
     create(NodeProtoSchema, {
       opType: node.opType,
@@ -37,7 +40,7 @@ export function buildModel({ graph, outputs, name = "graph" }: BuildOptions): Ui
       output: Array.from(node.outputs, (value) => value?.name ?? ""),
       // Sorted: the same graph is the same bytes, in whatever order the attributes were written.
       attribute: Object.entries(node.attributes).sort(([a], [b]) => (a < b ? -1 : 1)).map(([key, value]) => attributeOf(key, value)),
-      ...(node.name === undefined ? {} : { name: node.name }),
+      ...(node.name === undefined || !isFirst(node.name) ? {} : { name: node.name }),
     }),
   );
   // Outputs get the callers' names by an Identity: one value may be several outputs, or an input itself.

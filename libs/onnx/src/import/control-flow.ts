@@ -116,7 +116,7 @@ function constantBool(graph: Graph, value: Value): boolean | undefined {
   const node = graph.nodes.findLast(({ outputs }) => outputs.includes(value));
   const [source] = node?.inputs ?? [];
   if (node === undefined || source === undefined) return undefined;
-  if (["Identity", "Squeeze", "Unsqueeze", "Reshape"].includes(node.opType)) return constantBool(graph, source);
+  if (["Identity", "Squeeze", "Unsqueeze", "Reshape"].includes(node.opType) || (node.opType === "Cast" && source.datatype === "BOOL")) return constantBool(graph, source);
   if (node.opType === "Not") {
     const negated = constantBool(graph, source);
     return negated === undefined ? undefined : !negated;
