@@ -81,6 +81,31 @@ for (const candidate of databases) {
       await assert.rejects(store.datasets.insert(dataset("a")), alreadyExists);
     });
 
+    it("keeps the versions of a data set, finds them by number and digest, and deletes them with it", async () => {
+      const splits: DatasetRecord["splits"] = [{ splitId: "s", method: "random", column: "", validationFraction: 0.2, testFraction: 0, seed: 1, sha256: "cd".repeat(32), trainingRowCount: 4, validationRowCount: 1, testRowCount: 0, createTimeMs: 1 }];
+      const second = dataset("a", { version: 2, digest: "sha256:02", files: [] });
+      await store.datasets.insert(dataset("a"));
+      await store.datasets.addVersion(second);
+
+      await store.datasets.updateVersion({ ...second, splits });
+
+      assert.deepEqual(await store.datasets.get("a"), { ...second, splits });
+      assert.deepEqual(await store.datasets.lock("a"), { ...second, splits });
+      assert.deepEqual(await store.datasets.version("a", 1), dataset("a"));
+      assert.equal((await store.datasets.pinned("a", "sha256:00"))?.version, 1);
+      assert.equal(await store.datasets.pinned("a", "sha256:09"), undefined);
+      assert.deepEqual((await store.datasets.versions("a", { after: undefined, limit: 5 })).map(({ version }) => version), [2, 1]);
+      assert.deepEqual((await store.datasets.versions("a", { after: 2, limit: 5 })).map(({ version }) => version), [1]);
+      assert.deepEqual((await store.datasets.list("p", { after: undefined, limit: 5 })).map(({ version }) => version), [2]);
+      assert.deepEqual((await store.datasets.blobsOf("a")).sort(), ["ab".repeat(32), "cd".repeat(32)]);
+      await assert.rejects(store.datasets.addVersion(second), alreadyExists);
+
+      await store.datasets.delete("a");
+
+      assert.equal(await store.datasets.version("a", 1), undefined);
+      assert.equal(await store.datasets.refersTo("cd".repeat(32)), false);
+    });
+
     it("knows a file's digest until its last data set is gone", async () => {
       const digest = "ab".repeat(32);
       await store.datasets.insert(dataset("a"));
