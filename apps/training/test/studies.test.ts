@@ -238,7 +238,7 @@ describe("a study's callers", () => {
     ["layers that only one family has", { parameters: [{ path: "family", domain: choices("LOGISTIC_REGRESSION", "MLP") }, { path: "hidden_units.0", domain: { case: "range", value: { low: 4, high: 8 } } }] }, "only an MLP has hidden layers"],
     ["more folds than rows", { crossValidation: { foldCount: 7 } }, "fold_count is 7 and the data set has 6 rows"],
     ["groups of nothing", { crossValidation: { foldCount: 2, kind: CrossValidation_Kind.GROUP } }, "tuning_study.cross_validation.column is required"],
-    ["all rows of a split that keeps some aside", { spec: { targetColumn: "b", split: "s" } as never, finalModel: TuningStudy_FinalModel.ALL_ROWS }, "would learn from the test rows of spec.split"],
+    ["all rows of a split that keeps some aside", { spec: { targetColumn: "b", split: "s" }, finalModel: TuningStudy_FinalModel.ALL_ROWS }, "would learn from the test rows of spec.split"],
     ["a threshold without a bound", { pruner: { algorithm: TuningPruner_Algorithm.THRESHOLD } }, "neither lower nor upper"],
     ["a grid without an end", { sampler: { algorithm: TuningSampler_Algorithm.GRID, gridPointCount: 400 }, parameters: [RATE, { ...RATE, path: "weight_decay" }] }, "more than 100000 points"],
   ];
