@@ -1,6 +1,6 @@
 """Losses of training by PyTorch, for parity.test.ts (tiny models) and bench/parity.bench.ts (full ones).
 
-python parity.py tiny > parity.json; python parity.py full [CASE] prints {"case": {"losses": [...], "milliseconds": median of a step}}
+python parity.py tiny > parity.json; python parity.py full [CASE [WEIGHTS.safetensors]] prints {"case": {"losses": [...], "milliseconds": median of a step}}
 """
 import json
 import pathlib
@@ -94,9 +94,15 @@ for name, build in CASES[size].items():
     if only is not None and name != only:
         continue
     model, loss_of = build()
-    models.fill(model)
+    if len(sys.argv) > 3:
+        from safetensors.torch import load_file
+
+        model.load_state_dict(load_file(sys.argv[3]), strict=False)
+    else:
+        models.fill(model)
     model.train()
-    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
+    # A rate at which a post-norm transformer learns from scratch, without a warm-up.
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-4 if size == "full" and name == "bert" else 1e-3)
     losses, times = [], []
     for step in range(STEPS):
         began = time.perf_counter()
