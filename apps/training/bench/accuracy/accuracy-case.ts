@@ -18,6 +18,8 @@ export interface AccuracyCase {
   readonly batchSize: number;
   readonly steps: number;
   readonly learningRate: number;
+  /** Whether the rate falls to 0 in a straight line: a network in the middle of large steps is judged by luck. */
+  readonly decays?: boolean;
   /** Rows judged at once. */
   readonly portion: number;
   /** Parameters of a trained file to begin with. */

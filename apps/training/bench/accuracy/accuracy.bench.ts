@@ -43,7 +43,7 @@ interface Outcome {
 
 /** Trains, and leaves everything in the folder that the other side needs for the same. */
 async function trainHere(task: AccuracyCase, folder: string): Promise<Outcome> {
-  const { network, training, test, batchSize, steps, learningRate, initial = new Map<string, Float32Array>() } = task;
+  const { network, training, test, batchSize, steps, learningRate, decays = false, initial = new Map<string, Float32Array>() } = task;
   const scope = new Scope({ mode: "eval", seed: 1 });
   network(scope);
   const state = new Map([...scope.parameters, ...scope.buffers].map(({ name, shape, initial: first }) => [name, { shape, values: initial.get(name) ?? first() }] as const));
@@ -56,8 +56,8 @@ async function trainHere(task: AccuracyCase, folder: string): Promise<Outcome> {
       return [name, { type: data.constructor.name, shape }];
     }));
   const { model, metric, scale } = task;
-  writeFileSync(join(folder, "case.json"), JSON.stringify({ model, metric, scale, batchSize, steps, learningRate, portion: task.portion, training: arrays("training", training), test: arrays("test", test) }));
-  await using trainer = await createTrainer({ network, optimizer: adam({ learningRate }), initial: new Map([...state].map(([name, { values }]) => [name, values] as const)) });
+  writeFileSync(join(folder, "case.json"), JSON.stringify({ model, metric, scale, batchSize, steps, learningRate, decays, portion: task.portion, training: arrays("training", training), test: arrays("test", test) }));
+  await using trainer = await createTrainer({ network, optimizer: adam({ learningRate }), ...(decays ? { schedule: (step: number) => 1 - step / steps } : {}), initial: new Map([...state].map(([name, { values }]) => [name, values] as const)) });
   const began = performance.now();
   for (let step = 0; step < steps; step++) await trainer.step(feedsOf(task, training, order.subarray(step * batchSize, (step + 1) * batchSize)));
   return { seconds: (performance.now() - began) / 1_000, metric: await judge(task, trainer) };

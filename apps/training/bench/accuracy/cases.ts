@@ -107,7 +107,7 @@ async function cifar(): Promise<AccuracyCase> {
     execFileSync("tar", ["xJf", asset("datasets/cifar10-jpg/cifar10-jpg.tar.xz"), "-C", folder]);
   }
   const steps = Number(process.env["ACCURACY_CIFAR_STEPS"] ?? 1_173);
-  return { model: { kind: "resnet20" }, network: classifier({ shape: [3, 32, 32] }, (nn, x) => resnet20(nn, x)), training: await pictures(join(folder, "train")), test: await pictures(join(folder, "test"), Number(process.env["ACCURACY_CIFAR_TEST"] ?? 1_000)), batchSize: 128, steps, learningRate: 1e-3, portion: 250, metric: "accuracy", scale: { input: "x", mean: [125.3, 123, 113.9], deviation: [63, 62.1, 66.7] } };
+  return { model: { kind: "resnet20" }, network: classifier({ shape: [3, 32, 32] }, (nn, x) => resnet20(nn, x)), training: await pictures(join(folder, "train")), test: await pictures(join(folder, "test"), Number(process.env["ACCURACY_CIFAR_TEST"] ?? 1_000)), batchSize: 128, steps, learningRate: 2e-3, decays: true, portion: 250, metric: "accuracy", scale: { input: "x", mean: [125.3, 123, 113.9], deviation: [63, 62.1, 66.7] } };
 }
 
 /** Pictures in class folders, channels first as bytes. */

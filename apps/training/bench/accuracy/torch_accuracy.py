@@ -59,7 +59,9 @@ order = torch.from_numpy(np.fromfile(folder / "order.bin", np.uint32).astype(np.
 optimizer = torch.optim.Adam(model.parameters(), lr=case["learningRate"])
 model.train()
 began = time.perf_counter()
-for rows in order:
+for step, rows in enumerate(order):
+    if case.get("decays"):
+        optimizer.param_groups[0]["lr"] = case["learningRate"] * (1 - step / case["steps"])
     _, loss, _ = run(batch_of(training, rows))
     optimizer.zero_grad()
     loss.backward()
