@@ -15,6 +15,8 @@ import { statusErrorOf } from "./status.ts";
 
 /** "/servable.transport.v1.CallCarrierService/Carry". */
 export const CARRY_PATH = "/servable.transport.v1.CallCarrierService/Carry";
+/** Header of the stream: the largest answer that its client takes, in bytes. One larger would end the stream and all calls on it. */
+export const ANSWER_BYTES_KEY = "servable-answer-bytes-max";
 /** Larger requests would hold up the others behind them. */
 export const CARRIED_BYTES_MAX = 32 * 1024;
 /** Bytes that wait for the socket before calls take streams of their own again. */

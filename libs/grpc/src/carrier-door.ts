@@ -4,6 +4,7 @@
 import type { IncomingHttpHeaders, ServerHttp2Stream } from "node:http2";
 import { Metadata, status as GrpcStatus } from "@grpc/grpc-js";
 import { StatusError } from "@servable/errors";
+import { ANSWER_BYTES_KEY } from "./call-carrier.ts";
 import { ServedCallContext, type CallSource } from "./call-context.ts";
 import { BATCH_BYTES_MAX, BatchWriter, readCalls, type CarriedCall } from "./carried-messages.ts";
 import { answerUnary, runCall, type CallPolicy } from "./handlers.ts";
@@ -50,6 +51,7 @@ class ServedCarrier {
   readonly #headers: IncomingHttpHeaders;
   readonly #served: ReadonlyMap<string, CarriedMethod>;
   readonly #receiveBytesMax: number;
+  readonly #answerBytesMax: number;
   readonly #batch = new BatchWriter();
   readonly #calls = new Map<number, () => void>();
   #scheduled = false;
@@ -61,6 +63,8 @@ class ServedCarrier {
     this.#headers = headers;
     this.#served = served;
     this.#receiveBytesMax = receiveBytesMax;
+    const announced = Number(headers[ANSWER_BYTES_KEY]);
+    this.#answerBytesMax = announced > 0 ? announced : receiveBytesMax;
     const reader = new MessageReader(receiveBytesMax + 2 * BATCH_BYTES_MAX, (batch) => readCalls(batch, this.#begin, (id) => this.#calls.get(id)?.()));
     stream.respond({ ":status": 200, "content-type": "application/grpc+proto" }, { waitForTrailers: true });
     stream.on("wantTrailers", () => stream.sendTrailers({ "grpc-status": "0" }));
@@ -116,6 +120,7 @@ class ServedCarrier {
   };
 
   #answer(id: number, message: Uint8Array): void {
+    if (message.length > this.#answerBytesMax) return this.#refuse(id, new StatusError("MESSAGE_TOO_LARGE", `Received message larger than max (${message.length} vs ${this.#answerBytesMax})`));
     this.#batch.addAnswer({ id, status: GrpcStatus.OK, statusMessage: "", statusDetails: undefined, message });
     if (this.#batch.full) this.#flush();
     else this.#schedule();

@@ -5,7 +5,7 @@
 import type { ClientHttp2Stream } from "node:http2";
 import { IDENTITY_METADATA } from "@servable/auth";
 import { StatusError } from "@servable/errors";
-import { CARRY_PATH, CallCarrier } from "./call-carrier.ts";
+import { ANSWER_BYTES_KEY, CARRY_PATH, CallCarrier } from "./call-carrier.ts";
 import { MESSAGE_BYTES_MAX, type Channel, type ChannelOptions, type OutgoingCall } from "./channel.ts";
 import { LeanCall, requestHeaders } from "./lean-call.ts";
 import { LeanConnection } from "./lean-connection.ts";
@@ -33,7 +33,7 @@ export function createLeanChannel(address: string, options: LeanChannelOptions =
   const open = (call: OutgoingCall): ClientHttp2Stream => connection.open(requestHeaders(call, authority, Date.now()));
   const shared: Record<string, string> = token === undefined ? {} : { [IDENTITY_METADATA.token]: token };
   const carrier = new CallCarrier({
-    open: () => connection.openUncounted(requestHeaders({ path: CARRY_PATH, headers: shared, deadlineMs: undefined, signal: undefined }, authority, Date.now())),
+    open: () => connection.openUncounted(requestHeaders({ path: CARRY_PATH, headers: { ...shared, [ANSWER_BYTES_KEY]: String(receiveBytesMax) }, deadlineMs: undefined, signal: undefined }, authority, Date.now())),
     begin: () => connection.begin(),
     end: () => connection.end(),
     receiveBytesMax,

@@ -209,6 +209,18 @@ describe("a carried call", () => {
     await small[Symbol.asyncDispose]();
   });
 
+  it("goes on beside one whose answer is far too large", async () => {
+    const release = Promise.withResolvers<Uint8Array>();
+    handle = (request) => (request.length === 1 ? release.promise : Promise.resolve(new Uint8Array(3_000_000)));
+    const channel = open({ receiveBytesMax: 1_000_000 });
+    const beside = call(channel, Buffer.alloc(1));
+
+    await assert.rejects(call(channel, Buffer.alloc(2)), reason("MESSAGE_TOO_LARGE"));
+
+    release.resolve(new Uint8Array([9]));
+    assert.equal((await beside)[0], 9);
+  });
+
   it("takes a stream of its own where the server carries none", async () => {
     const plain = await serve(() => async (request) => request.slice(), { carriesCalls: false });
     const channel = open({}, plain.address);

@@ -170,7 +170,8 @@ export declare const CarriedAnswerSchema: GenMessage<CarriedAnswer>;
 export declare const CallCarrierService: GenService<{
   /**
    * Takes calls up and answers down, in any order. The client ends its side when it has no more calls or was asked to;
-   * the server ends the stream after the last answer. When the stream breaks, calls without an answer are UNAVAILABLE.
+   * the server ends the stream after the last answer. The metadata servable-answer-bytes-max says the largest answer that
+   * the client takes. When the stream breaks, calls without an answer are UNAVAILABLE.
    *
    * @generated from rpc servable.transport.v1.CallCarrierService.Carry
    */
