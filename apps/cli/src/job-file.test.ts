@@ -3,7 +3,7 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, describe, it } from "node:test";
 import { StatusError } from "@servable/errors";
-import { LearningRateSchedule_Shape, TrainingSpec_Family } from "@servable/contracts/training/v1/training_job";
+import { LearningRateSchedule_Shape, Preprocessing_Encoding, Preprocessing_Imputation, Preprocessing_Scaling, TrainingSpec_Family } from "@servable/contracts/training/v1/training_job";
 import { tempDir } from "@servable/testing";
 import { readJobFile } from "./job-file.ts";
 import { specOf } from "./train-options.ts";
@@ -43,6 +43,17 @@ describe("a job file", () => {
 
     assert.deepEqual([spec.learningRate, spec.schedule?.shape, spec.schedule?.warmupSteps, spec.earlyStopping?.metric, spec.earlyStopping?.patience], [0.5, LearningRateSchedule_Shape.COSINE, 7n, "accuracy", 2]);
     assert.equal(specOf({ baseModel: "bert/2" }, undefined, "p").baseModel, "projects/p/models/bert/versions/2");
+  });
+
+  it("says of columns what flags do not, which win for all others", async () => {
+    const text = `${YAML}  preprocessing: { imputation: CONSTANT, constant: 5, scaling: ROBUST, columns: [{ column: island, encoding: ORDINAL }] }\n`;
+    const laid = specOf({ impute: "median", encode: "one-hot" }, (await readJobFile(file(text))).spec, "p").preprocessing;
+
+    assert.deepEqual([laid?.imputation, laid?.constant, laid?.scaling, laid?.encoding], [Preprocessing_Imputation.MEDIAN, undefined, Preprocessing_Scaling.ROBUST, Preprocessing_Encoding.ONE_HOT]);
+    assert.deepEqual(laid?.columns.map(({ column, encoding }) => [column, encoding]), [["island", Preprocessing_Encoding.ORDINAL]]);
+    const alone = specOf({ impute: -1, scale: "min-max", missingIndicator: true }, undefined, "p").preprocessing;
+    assert.deepEqual([alone?.imputation, alone?.constant, alone?.scaling, alone?.missingIndicator], [Preprocessing_Imputation.CONSTANT, -1, Preprocessing_Scaling.MIN_MAX, true]);
+    assert.equal(specOf({ seed: 1 }, undefined, "p").preprocessing, undefined);
   });
 
   for (const { what, text, says } of [

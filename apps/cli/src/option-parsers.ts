@@ -18,6 +18,14 @@ export function numberWithin(min: number, max: number): (text: string) => number
   };
 }
 
+/** "mean", "median" or the number that a missing cell becomes. */
+export function imputation(text: string): "mean" | "median" | number {
+  if (text === "mean" || text === "median") return text;
+  const number = Number(text);
+  if (text.trim() === "" || !Number.isFinite(number)) throw new InvalidArgumentError("It must be mean, median or a number.");
+  return number;
+}
+
 /** Whole numbers between commas: "128,64". */
 export function wholeNumbers(text: string): number[] {
   return text.split(",").map(wholeNumber(1));

@@ -3,6 +3,10 @@ import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import { Option, type Command } from "commander";
 import {
   LearningRateSchedule_Shape,
+  PreprocessingSchema,
+  Preprocessing_Encoding,
+  Preprocessing_Imputation,
+  Preprocessing_Scaling,
   TrainingSpecSchema,
   TrainingSpec_Family,
   TrainingSpec_Loss,
@@ -11,7 +15,7 @@ import {
   type TrainingSpec,
 } from "@servable/contracts/training/v1/training_job";
 import { StatusError } from "@servable/errors";
-import { collect, durationMs, numberWithin, sizeBytes, wholeNumber, wholeNumbers } from "./option-parsers.ts";
+import { collect, durationMs, imputation, numberWithin, sizeBytes, wholeNumber, wholeNumbers } from "./option-parsers.ts";
 
 const FAMILIES = {
   auto: TrainingSpec_Family.UNSPECIFIED,
@@ -43,6 +47,8 @@ const SCHEDULES = {
   "one-cycle": LearningRateSchedule_Shape.ONE_CYCLE,
   plateau: LearningRateSchedule_Shape.PLATEAU,
 } as const;
+const SCALINGS = { standard: Preprocessing_Scaling.STANDARD, "min-max": Preprocessing_Scaling.MIN_MAX, robust: Preprocessing_Scaling.ROBUST, none: Preprocessing_Scaling.NONE } as const;
+const ENCODINGS = { "one-hot": Preprocessing_Encoding.ONE_HOT, ordinal: Preprocessing_Encoding.ORDINAL } as const;
 
 /** What the flags of `train` say about how to learn. */
 export interface TrainSpecOptions {
@@ -76,6 +82,10 @@ export interface TrainSpecOptions {
   readonly seed?: number;
   readonly threads?: number;
   readonly maxLength?: number;
+  readonly impute?: "mean" | "median" | number;
+  readonly missingIndicator?: boolean;
+  readonly scale?: keyof typeof SCALINGS;
+  readonly encode?: keyof typeof ENCODINGS;
   readonly checkpointEvery?: number;
 }
 
@@ -121,6 +131,10 @@ export function withTrainOptions(command: Command): Command {
     .option("--seed <n>", "of split, first weights and order; the same seed gives the same model", wholeNumber(0))
     .option("--threads <n>", "threads of onnxruntime (default: 1); part of the record", wholeNumber(1))
     .option("--max-length <tokens>", "longer texts are cut (default: 128)", wholeNumber(1))
+    .option("--impute <how>", "what a missing number becomes: mean, median or a number (default: mean)", imputation)
+    .option("--missing-indicator", "a second feature says where a number was missing")
+    .addOption(choice("--scale <how>", "how numbers are brought to one size (default: standard)", SCALINGS))
+    .addOption(choice("--encode <how>", "how categories become numbers (default: one-hot)", ENCODINGS))
     .option("--checkpoint-every <steps>", "steps between checkpoints (default: by time)", wholeNumber(1))
     .option("--priority <n>", "higher goes first among the project's jobs, -100 to 100", numberWithin(-100, 100))
     .option("--time-limit <duration>", "the job fails beyond it, e.g. 30m", durationMs)
@@ -162,9 +176,23 @@ export function specOf(options: TrainSpecOptions, file: TrainingSpec | undefined
     seed: options.seed === undefined ? undefined : BigInt(options.seed),
     threadCount: options.threads,
     maxSequenceLength: options.maxLength,
+    preprocessing: preprocessingOf(options, spec),
     checkpointPolicy: checkpointEvery === undefined ? undefined : { ...spec.checkpointPolicy, intervalSteps: BigInt(checkpointEvery) },
   });
   return create(TrainingSpecSchema, { ...spec, ...said } as MessageInitShape<typeof TrainingSpecSchema>);
+}
+
+/** What a file says of columns with the flags laid over it; the columns that the file names keep what is theirs. */
+function preprocessingOf({ impute, missingIndicator, scale, encode }: TrainSpecOptions, { preprocessing }: TrainingSpec): MessageInitShape<typeof PreprocessingSchema> | undefined {
+  if (impute === undefined && missingIndicator === undefined && scale === undefined && encode === undefined) return undefined;
+  const { constant, ...rest } = preprocessing ?? create(PreprocessingSchema);
+  const imputed =
+    impute === undefined
+      ? defined({ constant })
+      : typeof impute === "number"
+        ? { imputation: Preprocessing_Imputation.CONSTANT, constant: impute }
+        : { imputation: impute === "median" ? Preprocessing_Imputation.MEDIAN : Preprocessing_Imputation.MEAN };
+  return { ...rest, ...imputed, ...defined({ missingIndicator, scaling: scale && SCALINGS[scale], encoding: encode && ENCODINGS[encode] }) };
 }
 
 /** What the flags say of bounds. */

@@ -4,8 +4,12 @@ import { join } from "node:path";
 import { after, describe, it } from "node:test";
 import { StatusError, type Reason } from "@servable/errors";
 import { seededRandom, tempDir } from "@servable/testing";
+import { typedArrayOf } from "@servable/tensor";
+import { adam } from "@servable/optim";
+import { createTrainer } from "@servable/trainer";
 import ort from "onnxruntime-node";
 import type { AttemptInput } from "../src/domain/job-executor.ts";
+import { PREPROCESSING_DEFAULTS } from "../src/domain/preprocessing-spec.ts";
 import type { ColumnKind } from "../src/domain/records.ts";
 import { SPEC_DEFAULTS, type TrainingSpecRecord } from "../src/domain/training-spec-record.ts";
 import { readTask } from "../src/worker/read-task.ts";
@@ -78,6 +82,43 @@ describe("learning from tables", () => {
       assert.ok(Math.abs(Number(value?.data[0]) - 10) < 0.5, `f(1, -1) is ${value?.data[0]}, 10 expected`);
     });
   }
+
+  it("turns columns into features as the job says, and the exported model does the same with raw rows", async () => {
+    const random = seededRandom(5);
+    const colors = ["rot", "blau", "grün"];
+    const cells = Array.from({ length: 120 }, (_, row) => ({ x: row % 7 === 0 ? NaN : Math.fround(random.next() * 100), z: row % 5 === 0 ? NaN : Math.fround(random.next()), color: row % 9 === 0 ? "" : random.pick(colors) }));
+    const rows = cells.map(({ x, z, color }) => [Number.isNaN(x) ? "" : x, Number.isNaN(z) ? "" : z, color, color === "rot" || x > 50 ? "yes" : "no"]);
+    const preprocessing = { ...PREPROCESSING_DEFAULTS, imputation: "median", scaling: "min_max", encoding: "ordinal", columns: [{ column: "z", imputation: "constant", constant: -2, scaling: "none", missingIndicator: true }] } as const;
+    const task = await readTask(csvJob({ x: "numeric", z: "numeric", color: "categorical", target: "categorical" }, rows, { preprocessing }));
+    await using trainer = await createTrainer({ network: task.network, optimizer: adam({ learningRate: 0.05 }), seed: 1 });
+    for (let step = 0; step < 20; step++) await trainer.step(task.feeds(task.trainingRows));
+
+    // What training sees of a row is what the options say, worked out here from the training rows.
+    const known = Array.from(task.trainingRows, (row) => cells[row]?.x ?? NaN).filter((x) => !Number.isNaN(x)).sort((a, b) => a - b);
+    const [min, max, half] = [known[0] ?? NaN, known.at(-1) ?? NaN, (known.length - 1) / 2];
+    const median = ((known[Math.floor(half)] ?? NaN) + (known[Math.ceil(half)] ?? NaN)) / 2;
+    const count = (color: string): number => Array.from(task.trainingRows).filter((row) => cells[row]?.color === color).length;
+    const places = colors.toSorted((a, b) => count(b) - count(a) || (a < b ? -1 : 1));
+    const all = Uint32Array.from(cells.keys());
+    const feeds = task.feeds(all);
+    const want = cells.flatMap(({ x, z, color }) => [((Number.isNaN(x) ? median : x) - min) / (max - min), Number.isNaN(z) ? -2 : z, Number.isNaN(z) ? 1 : 0, color === "" ? 0 : places.indexOf(color)]);
+    const got = feeds["x"]?.data as Float32Array;
+    assert.deepEqual(feeds["x"]?.shape, [120, 4]);
+    for (const [index, value] of want.entries()) assert.ok(Math.abs((got[index] ?? NaN) - value) < 1e-5, `row ${Math.floor(index / 4)}, feature ${index % 4}: ${got[index]}, ${value} expected`);
+
+    // The model gets the raw cells and answers what the network answers of the training's features.
+    const { outputs } = await trainer.evaluate(feeds);
+    const logits = outputs["logits"];
+    assert.ok(logits);
+    const session = await ort.InferenceSession.create((await task.pack(trainer.weights())).get("model.onnx") as Uint8Array, { intraOpNumThreads: 1 });
+    const numbers = (name: "x" | "z"): ort.Tensor => new ort.Tensor("float32", Float32Array.from(cells, (cell) => cell[name]), [120, 1]);
+    const { probabilities } = await session.run({ x: numbers("x"), z: numbers("z"), color: new ort.Tensor("string", cells.map(({ color }) => color), [120, 1]) });
+    const served = probabilities?.data as Float32Array;
+    (typedArrayOf(logits) as Float32Array).forEach((logit, row) => {
+      const probability = 1 / (1 + Math.exp(-logit));
+      assert.ok(Math.abs((served[2 * row + 1] ?? NaN) - probability) < 1e-6, `row ${row}: ${served[2 * row + 1]} served, ${probability} in training`);
+    });
+  });
 
   it("takes many different numbers for a number to be met, and few whole ones for classes", async () => {
     const numbers = await readTask(csvJob({ x: "numeric", z: "numeric", target: "numeric" }, linearRows(50)));

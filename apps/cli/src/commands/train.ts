@@ -39,7 +39,8 @@ export function trainCommand(terminal: Terminal): Command {
       "after",
       `
 Columns are recognised as numbers or categories; missing cells, scaling and one-hot encoding become part of the model, so
-that callers send raw values. Ctrl-C leaves the job running: take it up with --watch, or end it with \`servable jobs cancel\`.
+that callers send raw values. --impute, --scale and --encode choose how for all columns, a job file for each one. Ctrl-C
+leaves the job running: take it up with --watch, or end it with \`servable jobs cancel\`.
 
 Examples:
   $ servable train --data penguins.csv --target species --name penguins --epochs 60 --deploy
@@ -47,6 +48,7 @@ Examples:
       --positive-class 7 --family mlp --hidden 128 --epochs 10 --name is-seven
   $ servable train --dataset reviews --target label --family text-classifier --base-model bert-mini/1 \\
       --lora-rank 8 --epochs 3 --schedule linear --warmup 100 --name review-classifier
+  $ servable train --data penguins.csv --target species --name penguins --impute median --scale min-max --encode ordinal
   $ servable train --file job.yaml --estimate
   $ servable train --watch j-4f7q2
 
@@ -61,7 +63,8 @@ A job file has the fields of the contract (docs/guides/training.md lists them):
     hidden_units: [64, 32]
     optimizer: ADAMW
     schedule: { shape: COSINE, warmup_steps: 100 }
-    early_stopping: { metric: accuracy, patience: 5 }`,
+    early_stopping: { metric: accuracy, patience: 5 }
+    preprocessing: { imputation: MEDIAN, columns: [{ column: island, encoding: ORDINAL }] }`,
     );
   return withTrainOptions(command)
     .action((options: TrainCommandOptions) => withClient(options, terminal, (client) => train(client, options, terminal)));

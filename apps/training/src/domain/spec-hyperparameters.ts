@@ -35,6 +35,9 @@ export const HYPERPARAMETERS = [
   "architecture.feed_forward_width",
   "low_rank_adaptation.rank",
   "low_rank_adaptation.alpha",
+  "preprocessing.constant",
+  "preprocessing.category_count_max",
+  "preprocessing.word_count_max",
 ] as const;
 
 const HIDDEN_UNITS = /^hidden_units\.(\d)$/;

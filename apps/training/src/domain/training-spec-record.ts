@@ -1,5 +1,7 @@
 // What a job learns and how, as the service keeps it: rpc/spec-messages.ts turns it into the message of the contract.
 
+import type { PreprocessingRecord } from "./preprocessing-spec.ts";
+
 /** Model families. */
 export type Family = "logistic_regression" | "softmax_regression" | "mlp" | "linear_regression" | "lenet" | "resnet" | "text_classifier" | "causal_lm" | "imported";
 
@@ -155,6 +157,8 @@ export interface TrainingSpecRecord {
   readonly rollbackCountMax: number;
   /** Wins over split and validationFraction. */
   readonly fold?: FoldRecord | undefined;
+  /** Undefined = nothing is learned from columns; of an older job's table, the defaults. */
+  readonly preprocessing?: PreprocessingRecord | undefined;
 }
 
 /** A specification of which nothing was said. */

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { StatusError, type Reason } from "@servable/errors";
+import { PREPROCESSING_DEFAULTS } from "./preprocessing-spec.ts";
 import type { ColumnRecord, DatasetRecord } from "./records.ts";
 import { SPEC_DEFAULTS } from "./training-spec-record.ts";
 import { resolveSpec, type TrainingSpecDraft } from "./training-spec.ts";
@@ -24,7 +25,7 @@ const unsaid: TrainingSpecDraft = {
 
 describe("a specification", () => {
   it("gets the defaults that the contract names", () => {
-    assert.deepEqual(JSON.parse(JSON.stringify(resolveSpec(unsaid, table))), JSON.parse(JSON.stringify({ ...SPEC_DEFAULTS, targetColumn: "species", epochCount: 1_000 })));
+    assert.deepEqual(JSON.parse(JSON.stringify(resolveSpec(unsaid, table))), JSON.parse(JSON.stringify({ ...SPEC_DEFAULTS, targetColumn: "species", epochCount: 1_000, preprocessing: PREPROCESSING_DEFAULTS })));
     assert.equal(resolveSpec({ ...unsaid, optimizer: "sgd" }, table).learningRate, 0.01);
     assert.equal(resolveSpec(unsaid, { ...table, rowCount: 640 }).epochCount, 100);
     assert.equal(resolveSpec(unsaid, { ...table, rowCount: 60_000 }).epochCount, 10);

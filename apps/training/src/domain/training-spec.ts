@@ -1,17 +1,19 @@
 import { StatusError } from "@servable/errors";
 import { checkFold } from "./cross-validation.ts";
 import type { DatasetRecord } from "./records.ts";
+import { resolvePreprocessing, type PreprocessingDraft } from "./preprocessing-spec.ts";
 import { applyHyperparameters } from "./spec-hyperparameters.ts";
 import { SPEC_DEFAULTS, type CheckpointPolicyRecord, type LowRankRecord, type OptimizerKind, type OptimizerSettingsRecord, type ScheduleRecord, type TrainingSpecRecord } from "./training-spec-record.ts";
 
 /** A specification as the caller wrote it: 0, "", an empty list and undefined mean "not said". */
 export type TrainingSpecDraft = {
-  readonly [Field in Exclude<keyof TrainingSpecRecord, NestedField>]?: TrainingSpecRecord[Field] | undefined;
+  readonly [Field in Exclude<keyof TrainingSpecRecord, NestedField | "preprocessing">]?: TrainingSpecRecord[Field] | undefined;
 } & {
   readonly [Field in NestedField]?: Partial<NonNullable<TrainingSpecRecord[Field]>> | undefined;
 } & {
   /** Numbers by the path of their field; they win over the fields. */
   readonly hyperparameters?: Readonly<Record<string, number>>;
+  readonly preprocessing?: PreprocessingDraft | undefined;
 };
 
 type NestedField = "optimizerSettings" | "schedule" | "earlyStopping" | "lowRankAdaptation" | "checkpointPolicy" | "architecture";
@@ -83,6 +85,7 @@ export function resolveSpec(said: TrainingSpecDraft, dataset: DatasetRecord): Tr
   if (!said0(draft.batchSize) && batchSize > dataset.rowCount && dataset.format !== "text" && dataset.format !== "chat") {
     throw invalid("batch_size", `is ${batchSize}, and the data set has ${dataset.rowCount} rows: take at most that many`);
   }
+  const features = featureColumns(draft.featureColumns ?? [], targetColumn, dataset);
   return {
     targetColumn,
     positiveClass,
@@ -134,10 +137,11 @@ export function resolveSpec(said: TrainingSpecDraft, dataset: DatasetRecord): Tr
       feedForwardWidth: whole("architecture.feed_forward_width", draft.architecture?.feedForwardWidth ?? 0, 0, SPEC_LIMITS.widthMax),
     },
     textColumn: draft.textColumn ?? "",
-    featureColumns: featureColumns(draft.featureColumns ?? [], targetColumn, dataset),
+    featureColumns: features,
     classWeights: Object.fromEntries(Object.entries(draft.classWeights ?? {}).map(([name, weight]) => [name, within("class_weights", weight, 0, SPEC_LIMITS.classWeightMax)])),
     rollbackCountMax: whole("rollback_count_max", draft.rollbackCountMax ?? SPEC_DEFAULTS.rollbackCountMax, 0, SPEC_LIMITS.rollbackCountMax),
     fold: draft.fold === undefined ? undefined : checkFold("training_job.spec.fold", draft.fold, dataset),
+    preprocessing: resolvePreprocessing(draft.preprocessing, { family, targetColumn, featureColumns: features }, dataset),
   };
 }
 

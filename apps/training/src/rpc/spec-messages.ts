@@ -16,6 +16,7 @@ import {
 import type { CrossValidationRecord, Family, FoldRecord, LossKind, OptimizerKind, ScheduleShape, TrainingSpecRecord } from "../domain/training-spec-record.ts";
 import type { TrainingSpecDraft } from "../domain/training-spec.ts";
 import { numberOf, wordOf } from "./enum-words.ts";
+import { preprocessingDraft, preprocessingMessage } from "./preprocessing-messages.ts";
 
 const FAMILIES: readonly (readonly [Family, TrainingSpec_Family])[] = [
   ["logistic_regression", TrainingSpec_Family.LOGISTIC_REGRESSION],
@@ -113,6 +114,7 @@ export function specDraft(spec: TrainingSpec): TrainingSpecDraft {
     rollbackCountMax: spec.rollbackCountMax,
     hyperparameters: spec.hyperparameters,
     ...(spec.fold === undefined ? {} : { fold: foldDraft(spec.fold) }),
+    ...(spec.preprocessing === undefined ? {} : { preprocessing: preprocessingDraft(spec.preprocessing) }),
   };
 }
 
@@ -133,7 +135,7 @@ function foldDraft({ crossValidation, index, seed }: CrossValidationFold): FoldR
 
 /** A specification with every default filled in. */
 export function specMessage(spec: TrainingSpecRecord): TrainingSpec {
-  const { family, loss, schedule, checkpointPolicy, lowRankAdaptation, earlyStopping, optimizerSettings, fold, augmentation, ...rest } = spec;
+  const { family, loss, schedule, checkpointPolicy, lowRankAdaptation, earlyStopping, optimizerSettings, fold, augmentation, preprocessing, ...rest } = spec;
   return create(TrainingSpecSchema, {
     ...rest,
     family: family === undefined ? TrainingSpec_Family.UNSPECIFIED : numberOf(FAMILIES, family),
@@ -157,6 +159,7 @@ export function specMessage(spec: TrainingSpecRecord): TrainingSpec {
     featureColumns: [...spec.featureColumns],
     classWeights: { ...spec.classWeights },
     ...(fold === undefined ? {} : { fold: { crossValidation: crossValidationMessage(fold.crossValidation), index: fold.index, seed: BigInt(fold.seed) } }),
+    ...(preprocessing === undefined ? {} : { preprocessing: preprocessingMessage(preprocessing) }),
   });
 }
 

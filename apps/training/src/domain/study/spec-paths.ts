@@ -3,6 +3,7 @@
 
 import { StatusError } from "@servable/errors";
 import type { Assignment, ParameterValue } from "@servable/tuning";
+import type { CategoryImputationKind, EncodingKind, ImputationKind, ScalingKind } from "../preprocessing-spec.ts";
 import { HYPERPARAMETERS } from "../spec-hyperparameters.ts";
 import type { Family, LossKind, OptimizerKind, ScheduleShape } from "../training-spec-record.ts";
 import type { TrainingSpecDraft } from "../training-spec.ts";
@@ -14,13 +15,31 @@ const FAMILIES = ["logistic_regression", "softmax_regression", "mlp", "linear_re
 const OPTIMIZERS = ["adam", "sgd", "adamw", "lion", "rmsprop", "adagrad", "lamb"] as const satisfies readonly OptimizerKind[];
 const LOSSES = ["cross_entropy", "focal", "mean_squared_error", "huber"] as const satisfies readonly LossKind[];
 const SHAPES = ["constant", "step", "cosine", "one_cycle", "plateau", "linear"] as const satisfies readonly ScheduleShape[];
+const IMPUTATIONS = ["mean", "median", "constant"] as const satisfies readonly ImputationKind[];
+const SCALINGS = ["standard", "min_max", "robust", "none"] as const satisfies readonly ScalingKind[];
+const CATEGORY_IMPUTATIONS = ["most_frequent", "own_category"] as const satisfies readonly CategoryImputationKind[];
+const ENCODINGS = ["one_hot", "ordinal"] as const satisfies readonly EncodingKind[];
 
-const WORDS: Readonly<Record<string, readonly string[]>> = { family: FAMILIES, optimizer: OPTIMIZERS, loss: LOSSES, "schedule.shape": SHAPES };
+const WORDS: Readonly<Record<string, readonly string[]>> = {
+  family: FAMILIES,
+  optimizer: OPTIMIZERS,
+  loss: LOSSES,
+  "schedule.shape": SHAPES,
+  "preprocessing.imputation": IMPUTATIONS,
+  "preprocessing.scaling": SCALINGS,
+  "preprocessing.category_imputation": CATEGORY_IMPUTATIONS,
+  "preprocessing.encoding": ENCODINGS,
+};
 const OTHERS: Readonly<Record<string, PathKind>> = {
   family: "word",
   optimizer: "word",
   loss: "word",
   "schedule.shape": "word",
+  "preprocessing.imputation": "word",
+  "preprocessing.scaling": "word",
+  "preprocessing.category_imputation": "word",
+  "preprocessing.encoding": "word",
+  "preprocessing.missing_indicator": "truth",
   "optimizer_settings.nesterov": "truth",
   "optimizer_settings.centered": "truth",
   hidden_units: "numbers",

@@ -13,6 +13,7 @@ import { judgeClasses } from "./judge-classes.ts";
 import { penalised } from "./penalised.ts";
 import { isRegression, regressionTask } from "./regression-task.ts";
 import { sliceColumns } from "./slice-columns.ts";
+import { tableOptions } from "./table-options.ts";
 import { divideRows, invalid } from "./task-rows.ts";
 
 const PORTION = 1_024;
@@ -74,7 +75,7 @@ export function bodyOf({ family, hiddenUnits, dropout }: Pick<TrainingSpecRecord
 export function tableFeatures(table: TableSet, { spec, missingValues }: AttemptInput, training: Uint32Array): TableFeatures {
   const wanted = (name: string): boolean => name !== spec.targetColumn && (spec.featureColumns.length === 0 || spec.featureColumns.includes(name));
   const columns = table.columns.filter(({ name }) => wanted(name));
-  const fitted = fitTable(columns, training, { missingValues });
+  const fitted = fitTable(columns, training, { ...tableOptions(spec.preprocessing), missingValues });
   const encode = tableEncoder(fitted, columns);
   return {
     columns,

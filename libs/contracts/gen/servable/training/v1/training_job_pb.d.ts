@@ -913,6 +913,13 @@ export declare type TrainingSpec = Message<"servable.training.v1.TrainingSpec"> 
    * @generated from field: servable.training.v1.ImageAugmentation augmentation = 43;
    */
   augmentation?: ImageAugmentation | undefined;
+
+  /**
+   * How a table's columns become features; unset = as `Preprocessing` says of each field. Only families that learn from columns.
+   *
+   * @generated from field: servable.training.v1.Preprocessing preprocessing = 44;
+   */
+  preprocessing?: Preprocessing | undefined;
 };
 
 /**
@@ -1117,6 +1124,312 @@ export enum TrainingSpec_Loss {
  * Describes the enum servable.training.v1.TrainingSpec.Loss.
  */
 export declare const TrainingSpec_LossSchema: GenEnum<TrainingSpec_Loss>;
+
+/**
+ * How a table's columns become features. What is learned for it comes of the training rows only, and stands in the model, which
+ * takes raw cells.
+ *
+ * @generated from message servable.training.v1.Preprocessing
+ */
+export declare type Preprocessing = Message<"servable.training.v1.Preprocessing"> & {
+  /**
+   * What a missing number becomes.
+   *
+   * @generated from field: servable.training.v1.Preprocessing.Imputation imputation = 1;
+   */
+  imputation: Preprocessing_Imputation;
+
+  /**
+   * What it becomes with CONSTANT; unset = 0.
+   *
+   * @generated from field: optional double constant = 2;
+   */
+  constant?: number | undefined;
+
+  /**
+   * Whether a second feature says that a number was missing, where a training row misses it.
+   *
+   * @generated from field: bool missing_indicator = 3;
+   */
+  missingIndicator: boolean;
+
+  /**
+   * How numbers are brought to one size.
+   *
+   * @generated from field: servable.training.v1.Preprocessing.Scaling scaling = 4;
+   */
+  scaling: Preprocessing_Scaling;
+
+  /**
+   * What a missing category becomes.
+   *
+   * @generated from field: servable.training.v1.Preprocessing.CategoryImputation category_imputation = 5;
+   */
+  categoryImputation: Preprocessing_CategoryImputation;
+
+  /**
+   * How categories become numbers.
+   *
+   * @generated from field: servable.training.v1.Preprocessing.Encoding encoding = 6;
+   */
+  encoding: Preprocessing_Encoding;
+
+  /**
+   * Categories of a column; rarer ones count as never seen; 0 = 1000, which is the most.
+   *
+   * @generated from field: int32 category_count_max = 7;
+   */
+  categoryCountMax: number;
+
+  /**
+   * Most frequent words of a text that are counted; 0 = 1000, at most 10000.
+   *
+   * @generated from field: int32 word_count_max = 8;
+   */
+  wordCountMax: number;
+
+  /**
+   * Columns for which something else holds; each at most once.
+   *
+   * @generated from field: repeated servable.training.v1.ColumnPreprocessing columns = 9;
+   */
+  columns: ColumnPreprocessing[];
+};
+
+/**
+ * Describes the message servable.training.v1.Preprocessing.
+ * Use `create(PreprocessingSchema)` to create a new message.
+ */
+export declare const PreprocessingSchema: GenMessage<Preprocessing>;
+
+/**
+ * What a missing number becomes.
+ *
+ * @generated from enum servable.training.v1.Preprocessing.Imputation
+ */
+export enum Preprocessing_Imputation {
+  /**
+   * Not set: the mean.
+   *
+   * @generated from enum value: IMPUTATION_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * The mean of the training rows.
+   *
+   * @generated from enum value: IMPUTATION_MEAN = 1;
+   */
+  MEAN = 1,
+
+  /**
+   * Their median.
+   *
+   * @generated from enum value: IMPUTATION_MEDIAN = 2;
+   */
+  MEDIAN = 2,
+
+  /**
+   * The number in `constant`.
+   *
+   * @generated from enum value: IMPUTATION_CONSTANT = 3;
+   */
+  CONSTANT = 3,
+}
+
+/**
+ * Describes the enum servable.training.v1.Preprocessing.Imputation.
+ */
+export declare const Preprocessing_ImputationSchema: GenEnum<Preprocessing_Imputation>;
+
+/**
+ * How numbers are brought to one size.
+ *
+ * @generated from enum servable.training.v1.Preprocessing.Scaling
+ */
+export enum Preprocessing_Scaling {
+  /**
+   * Not set: standard.
+   *
+   * @generated from enum value: SCALING_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * (x - mean) / standard deviation.
+   *
+   * @generated from enum value: SCALING_STANDARD = 1;
+   */
+  STANDARD = 1,
+
+  /**
+   * (x - min) / (max - min).
+   *
+   * @generated from enum value: SCALING_MIN_MAX = 2;
+   */
+  MIN_MAX = 2,
+
+  /**
+   * (x - median) / (75th - 25th percentile), which outliers do not move.
+   *
+   * @generated from enum value: SCALING_ROBUST = 3;
+   */
+  ROBUST = 3,
+
+  /**
+   * As they are.
+   *
+   * @generated from enum value: SCALING_NONE = 4;
+   */
+  NONE = 4,
+}
+
+/**
+ * Describes the enum servable.training.v1.Preprocessing.Scaling.
+ */
+export declare const Preprocessing_ScalingSchema: GenEnum<Preprocessing_Scaling>;
+
+/**
+ * What a missing category becomes.
+ *
+ * @generated from enum servable.training.v1.Preprocessing.CategoryImputation
+ */
+export enum Preprocessing_CategoryImputation {
+  /**
+   * Not set: the most frequent one.
+   *
+   * @generated from enum value: CATEGORY_IMPUTATION_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * The most frequent one of the training rows.
+   *
+   * @generated from enum value: CATEGORY_IMPUTATION_MOST_FREQUENT = 1;
+   */
+  MOST_FREQUENT = 1,
+
+  /**
+   * A category of its own.
+   *
+   * @generated from enum value: CATEGORY_IMPUTATION_OWN_CATEGORY = 2;
+   */
+  OWN_CATEGORY = 2,
+}
+
+/**
+ * Describes the enum servable.training.v1.Preprocessing.CategoryImputation.
+ */
+export declare const Preprocessing_CategoryImputationSchema: GenEnum<Preprocessing_CategoryImputation>;
+
+/**
+ * How categories become numbers. Two of which each cell has one, yes and no, are one number either way.
+ *
+ * @generated from enum servable.training.v1.Preprocessing.Encoding
+ */
+export enum Preprocessing_Encoding {
+  /**
+   * Not set: one-hot.
+   *
+   * @generated from enum value: ENCODING_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * A number a category; all 0 for one that was never seen.
+   *
+   * @generated from enum value: ENCODING_ONE_HOT = 1;
+   */
+  ONE_HOT = 1,
+
+  /**
+   * Its place by frequency, from 0; -1 for one that was never seen.
+   *
+   * @generated from enum value: ENCODING_ORDINAL = 2;
+   */
+  ORDINAL = 2,
+}
+
+/**
+ * Describes the enum servable.training.v1.Preprocessing.Encoding.
+ */
+export declare const Preprocessing_EncodingSchema: GenEnum<Preprocessing_Encoding>;
+
+/**
+ * What holds for one column instead; what is not set is as for all columns. Only what the column's kind can have.
+ *
+ * @generated from message servable.training.v1.ColumnPreprocessing
+ */
+export declare type ColumnPreprocessing = Message<"servable.training.v1.ColumnPreprocessing"> & {
+  /**
+   * Name of the column.
+   *
+   * @generated from field: string column = 1;
+   */
+  column: string;
+
+  /**
+   * Numbers: what a missing one becomes.
+   *
+   * @generated from field: servable.training.v1.Preprocessing.Imputation imputation = 2;
+   */
+  imputation: Preprocessing_Imputation;
+
+  /**
+   * Numbers: what it becomes with CONSTANT.
+   *
+   * @generated from field: optional double constant = 3;
+   */
+  constant?: number | undefined;
+
+  /**
+   * Numbers: whether a second feature says that it was missing.
+   *
+   * @generated from field: optional bool missing_indicator = 4;
+   */
+  missingIndicator?: boolean | undefined;
+
+  /**
+   * Numbers: how they are brought to one size.
+   *
+   * @generated from field: servable.training.v1.Preprocessing.Scaling scaling = 5;
+   */
+  scaling: Preprocessing_Scaling;
+
+  /**
+   * Categories, yes and no: what a missing one becomes.
+   *
+   * @generated from field: servable.training.v1.Preprocessing.CategoryImputation category_imputation = 6;
+   */
+  categoryImputation: Preprocessing_CategoryImputation;
+
+  /**
+   * Categories, yes and no: how they become numbers.
+   *
+   * @generated from field: servable.training.v1.Preprocessing.Encoding encoding = 7;
+   */
+  encoding: Preprocessing_Encoding;
+
+  /**
+   * Categories: how many are told apart.
+   *
+   * @generated from field: int32 category_count_max = 8;
+   */
+  categoryCountMax: number;
+
+  /**
+   * Texts: how many words are counted.
+   *
+   * @generated from field: int32 word_count_max = 9;
+   */
+  wordCountMax: number;
+};
+
+/**
+ * Describes the message servable.training.v1.ColumnPreprocessing.
+ * Use `create(ColumnPreprocessingSchema)` to create a new message.
+ */
+export declare const ColumnPreprocessingSchema: GenMessage<ColumnPreprocessing>;
 
 /**
  * How rows are divided into folds, each of which judges once.
