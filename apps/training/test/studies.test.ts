@@ -51,7 +51,7 @@ describe("a study", () => {
         parameters: [
           { path: "family", domain: choices("LOGISTIC_REGRESSION", "FAMILY_MLP") },
           { path: "hidden_units", domain: { case: "choices", value: { values: [8, 16].map((units) => ({ kind: { case: "listValue" as const, value: { values: [{ kind: { case: "numberValue" as const, value: units } }] } } })) } }, conditions: mlp },
-          { path: "batch_size", domain: { case: "range", value: { low: 2, high: 64, log: true } } },
+          { path: "batch_size", domain: { case: "range", value: { low: 2, high: 5, log: true } } },
         ],
       }),
     );
