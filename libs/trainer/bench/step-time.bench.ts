@@ -3,6 +3,7 @@
 // Leaves out: reading data, evaluation, torch.compile, accelerators. PyTorch is looked for in PYTHON (default python3).
 // Arguments: a part of a case's title, and the threads, e.g. `npx node libs/trainer/bench/step-time.bench.ts LeNet 1`.
 
+import { setTimeout as sleep } from "node:timers/promises";
 import { Scope } from "@servable/nn";
 import { adam } from "@servable/optim";
 import type { Tensor } from "@servable/tensor";
@@ -12,6 +13,8 @@ import { startTorchPeer, type TorchPeer } from "./torch-peer.ts";
 
 const ROUNDS = Number(process.env["BENCH_ROUNDS"] ?? 7);
 const LOSS_STEPS = 40;
+/** Threads of a side that has just run wait for work with a core each: until they sleep, the other side would have one core less. */
+const SETTLE_MS = 300;
 const filter = process.argv[2] ?? "";
 const threadCounts = process.argv[3] === undefined ? [1, 2] : [Number(process.argv[3])];
 
@@ -36,7 +39,9 @@ async function measure({ title, peer: model, network, batches, steps, target, fu
   await torch?.steps("fused", warm);
   const rounds: Record<"ours" | "default" | "fused", { wallMs: number; cpuMs: number }[]> = { ours: [], default: [], fused: [] };
   for (let round = 0; round < ROUNDS; round++) {
+    await sleep(SETTLE_MS);
     rounds.ours.push(await ours(steps));
+    await sleep(SETTLE_MS);
     for (const kind of ["default", "fused"] as const) if (torch !== undefined) rounds[kind].push(await torch.steps(kind, steps));
   }
   const wall = median(rounds.ours.map(({ wallMs }) => wallMs));

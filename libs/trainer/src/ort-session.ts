@@ -52,7 +52,8 @@ export function createOrtSession(model: Uint8Array, { threads, nodeCount }: OrtS
     // "all" adds layout changes around convolutions that cost more than they save where weights change every step.
     graphOptimizationLevel: nodeCount >= UNOPTIMIZED_NODES_MIN ? "disabled" : "extended",
     logSeverityLevel: 3,
-    extra: { session: { intra_op: { allow_spinning: "0" } } },
+    // Several threads that sleep between kernels cost a convolutional step a fifth; a single one has nothing to wait for.
+    extra: { session: { intra_op: { allow_spinning: threads > 1 ? "1" : "0" } } },
   });
   return {
     run(inputs, outputs) {
