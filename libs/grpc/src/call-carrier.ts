@@ -9,7 +9,8 @@ import { status as GrpcStatus } from "@grpc/grpc-js";
 import { StatusError } from "@servable/errors";
 import { BATCH_BYTES_MAX, BatchWriter, readAnswers, type CarriedAnswer } from "./carried-messages.ts";
 import type { OutgoingCall } from "./channel.ts";
-import { MessageReader } from "./message-frame.ts";
+import { TIMER_MS_MAX, deadlineExceeded } from "./deadline.ts";
+import { MessageReader, messageTooLarge } from "./message-frame.ts";
 import { statusOfHttp, statusOfReset } from "./response-status.ts";
 import { statusErrorOf } from "./status.ts";
 
@@ -24,8 +25,6 @@ const WAITING_BYTES_MAX = 4 * 1024 * 1024;
 /** gRPC's code of an answer that is none of an error. */
 const OK: number = GrpcStatus.OK;
 const IDS = 2 ** 31;
-/** setTimeout takes no more; a longer deadline is left to the server. */
-const TIMER_MS_MAX = 2 ** 31 - 1;
 
 /** What becomes of one carried call. */
 export interface CarriedCallSink {
@@ -125,7 +124,7 @@ export class CallCarrier {
     // One that was given up: its answer crossed the cancellation.
     if (waiting === undefined) return;
     const { receiveBytesMax } = this.#options;
-    if (message.length > receiveBytesMax) waiting.sink.reject(new StatusError("MESSAGE_TOO_LARGE", `Received message larger than max (${message.length} vs ${receiveBytesMax})`));
+    if (message.length > receiveBytesMax) waiting.sink.reject(messageTooLarge(message.length, receiveBytesMax));
     else if (status === OK) waiting.sink.resolve(message);
     else waiting.sink.reject(statusErrorOf(status, statusMessage, statusDetails));
   }
@@ -258,8 +257,4 @@ function headersOf(headers: Readonly<Record<string, string>>, shared: Readonly<R
     if (value !== undefined && shared[name] !== value) own.push(name, value);
   }
   return own;
-}
-
-function deadlineExceeded(): StatusError {
-  return new StatusError("DEADLINE_EXCEEDED", "the call took longer than its deadline allows");
 }

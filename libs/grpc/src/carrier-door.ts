@@ -8,13 +8,15 @@ import { ANSWER_BYTES_KEY } from "./call-carrier.ts";
 import { ServedCallContext, type CallSource } from "./call-context.ts";
 import { BATCH_BYTES_MAX, BatchWriter, readCalls, type CarriedCall } from "./carried-messages.ts";
 import { answerUnary, runCall, type CallPolicy } from "./handlers.ts";
-import { MessageReader } from "./message-frame.ts";
+import { TIMER_MS_MAX } from "./deadline.ts";
+import { MessageReader, messageTooLarge } from "./message-frame.ts";
 import type { UntypedMethod } from "./service.ts";
 import { DETAILS_KEY, toGrpcStatus } from "./status.ts";
 
 /** Calls of one stream that may be under way; it is one of our own services, so this is a defect's bound, not a quota. */
 const CALLS_MAX = 20_000;
-const TIMER_MS_MAX = 2 ** 31 - 1;
+/** Answers that wait for a slow client before its calls have to wait too. */
+const WAITING_BYTES_MAX = 4 * 1024 * 1024;
 const NO_BYTES = new Uint8Array();
 
 /** A unary method and what its calls pass through. */
@@ -80,6 +82,7 @@ class ServedCarrier {
       this.#inputEnded = true;
       this.#schedule();
     });
+    stream.on("drain", () => stream.resume());
     stream.on("error", () => {});
     stream.on("close", () => {
       this.#ended = true;
@@ -99,7 +102,7 @@ class ServedCarrier {
     const found = this.#served.get(path);
     if (found === undefined) return this.#refuse(id, new StatusError("METHOD_UNKNOWN", `The server does not implement the method ${path}`));
     if (this.#calls.size >= CALLS_MAX) return this.#refuse(id, new StatusError("QUEUE_FULL", `${CALLS_MAX} calls of one connection are under way already: call again later`));
-    if (message.length > this.#receiveBytesMax) return this.#refuse(id, new StatusError("MESSAGE_TOO_LARGE", `Received message larger than max (${message.length} vs ${this.#receiveBytesMax})`));
+    if (message.length > this.#receiveBytesMax) return this.#refuse(id, messageTooLarge(message.length, this.#receiveBytesMax));
     const { method, policy } = found;
     const context = new ServedCallContext(new CarriedSource(carried, this.#headers), path);
     const timer = timeoutMs > 0 && timeoutMs <= TIMER_MS_MAX ? setTimeout(() => context.cancel(), timeoutMs) : undefined;
@@ -120,7 +123,7 @@ class ServedCarrier {
   };
 
   #answer(id: number, message: Uint8Array): void {
-    if (message.length > this.#answerBytesMax) return this.#refuse(id, new StatusError("MESSAGE_TOO_LARGE", `Received message larger than max (${message.length} vs ${this.#answerBytesMax})`));
+    if (message.length > this.#answerBytesMax) return this.#refuse(id, messageTooLarge(message.length, this.#answerBytesMax));
     this.#batch.addAnswer({ id, status: GrpcStatus.OK, statusMessage: "", statusDetails: undefined, message });
     if (this.#batch.full) this.#flush();
     else this.#schedule();
@@ -146,7 +149,7 @@ class ServedCarrier {
   readonly #flush = (): void => {
     this.#scheduled = false;
     if (this.#ended || this.#stream.writableEnded) return;
-    if (!this.#batch.empty) this.#stream.write(this.#batch.take());
+    if (!this.#batch.empty && !this.#stream.write(this.#batch.take()) && this.#stream.writableLength > WAITING_BYTES_MAX) this.#stream.pause();
     if (this.#inputEnded && this.#calls.size === 0) this.#stream.end();
   };
 }

@@ -4,11 +4,10 @@
 import { constants, type ClientHttp2Stream, type IncomingHttpHeaders, type OutgoingHttpHeaders } from "node:http2";
 import { StatusError } from "@servable/errors";
 import type { OutgoingCall } from "./channel.ts";
+import { TIMER_MS_MAX, deadlineExceeded } from "./deadline.ts";
 import { MessageReader } from "./message-frame.ts";
 import { statusOfHttp, statusOfReset, statusOfTrailers } from "./response-status.ts";
 
-/** setTimeout takes no more; a longer deadline is left to the server. */
-const TIMER_MS_MAX = 2 ** 31 - 1;
 /** grpc-timeout has at most 8 digits. */
 const TIMEOUT_DIGITS_MAX = 99_999_999;
 
@@ -128,8 +127,4 @@ export class LeanCall {
     this.#signal?.removeEventListener("abort", this.#onAbort);
     this.#sink.end(error);
   }
-}
-
-function deadlineExceeded(): StatusError {
-  return new StatusError("DEADLINE_EXCEEDED", "the call took longer than its deadline allows");
 }

@@ -24,6 +24,11 @@ export function frameOf(message: Uint8Array): Buffer {
   return framed;
 }
 
+/** The error of a message above a bound, in grpc-js's words. */
+export function messageTooLarge(messageBytes: number, bytesMax: number): StatusError {
+  return new StatusError("MESSAGE_TOO_LARGE", `Received message larger than max (${messageBytes} vs ${bytesMax})`);
+}
+
 /** Writes the prefix of an uncompressed message. */
 export function writePrefix(framed: Buffer, messageBytes: number): void {
   framed[0] = 0;
@@ -103,7 +108,7 @@ export class MessageReader {
     if (this.#prefix[0] !== 0) throw new StatusError("INTERNAL", "the message is compressed, which was not agreed on");
     const length = this.#prefix.readUInt32BE(1);
     if (length > this.#bytesMax) {
-      throw new StatusError("MESSAGE_TOO_LARGE", `Received message larger than max (${length} vs ${this.#bytesMax})`);
+      throw messageTooLarge(length, this.#bytesMax);
     }
     return length;
   }

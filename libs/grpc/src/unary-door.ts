@@ -10,6 +10,7 @@ import { CARRY_PATH } from "./call-carrier.ts";
 import type { CarrierDoor } from "./carrier-door.ts";
 import { ServedCallContext, type CallSource, type OwnedContext } from "./call-context.ts";
 import { answerUnary, runCall, type CallPolicy } from "./handlers.ts";
+import { TIMER_MS_MAX, deadlineExceeded } from "./deadline.ts";
 import { MessageReader, frameOf } from "./message-frame.ts";
 import type { UntypedMethod } from "./service.ts";
 import { DETAILS_KEY, toGrpcStatus } from "./status.ts";
@@ -22,7 +23,6 @@ interface ServerInternals {
 type StreamListener = (stream: ServerHttp2Stream, headers: IncomingHttpHeaders, ...rest: unknown[]) => void;
 
 const UNITS_MS: Readonly<Record<string, number>> = { H: 3_600_000, M: 60_000, S: 1_000, m: 1, u: 0.001, n: 0.000_001 };
-const TIMER_MS_MAX = 2 ** 31 - 1;
 const RESPOND_OPTIONS = { waitForTrailers: true };
 
 /** A unary method and what its calls pass through. */
@@ -129,7 +129,7 @@ class DirectCall implements CallSource {
     if (leftMs <= TIMER_MS_MAX) {
       this.#timer = setTimeout(() => {
         onCancel();
-        this.refuse(new StatusError("DEADLINE_EXCEEDED", "the call took longer than its deadline allows"));
+        this.refuse(deadlineExceeded());
       }, leftMs);
     }
     // Streams break when callers go; "close" follows and says all there is to say.
