@@ -4,6 +4,7 @@
 import { createHash } from "node:crypto";
 import { StatusError } from "@servable/errors";
 import { Arena, type Optimizer } from "@servable/optim";
+import { elementCount } from "@servable/tensor";
 import ort from "onnxruntime-node";
 import { invalid, type NetworkSignature } from "./network-signature.ts";
 import type { OrtTensors } from "./ort-session.ts";
@@ -36,7 +37,7 @@ export class NetworkState {
     const trainable = signature.parameters.filter((parameter) => parameter.trainable);
     if (trainable.length === 0) throw invalid("none of its parameters is trainable");
     try {
-      this.arena = new Arena({ optimizer, ...(averageDecay !== undefined && { averageDecay }), tensors: trainable.map(({ name, shape, decay }) => ({ name, decay, size: sizeOf(shape) })) });
+      this.arena = new Arena({ optimizer, ...(averageDecay !== undefined && { averageDecay }), tensors: trainable.map(({ name, shape, decay }) => ({ name, decay, size: elementCount(shape) })) });
     } catch (error) {
       if (error instanceof RangeError) throw invalid(error.message, error);
       throw error;
@@ -45,11 +46,11 @@ export class NetworkState {
     for (const name of initial.keys()) if (!all.some((each) => each.name === name)) throw invalid(`initial values are given for "${name}", which it does not have; it has ${all.slice(0, 20).map((each) => each.name).join(", ")}`);
     for (const { name, shape, initial: compute } of all) {
       const values = initial.get(name) ?? compute();
-      if (values.length !== sizeOf(shape)) throw invalid(`"${name}" takes ${sizeOf(shape)} numbers ([${shape.join()}]), its initial values are ${values.length}`);
+      if (values.length !== elementCount(shape)) throw invalid(`"${name}" takes ${elementCount(shape)} numbers ([${shape.join()}]), its initial values are ${values.length}`);
       if (trainable.some((each) => each.name === name)) this.arena.parameter(name).set(values);
       else this.#fixed.set(name, values.slice());
     }
-    for (const { name, shape } of signature.buffers) this.pendingBuffers.set(name, new Float32Array(sizeOf(shape)));
+    for (const { name, shape } of signature.buffers) this.pendingBuffers.set(name, new Float32Array(elementCount(shape)));
     this.#startAverage();
   }
 
@@ -127,8 +128,4 @@ export class NetworkState {
   #startAverage(): void {
     for (const { name, trainable } of this.#signature.parameters) if (trainable) this.arena.average(name)?.set(this.arena.parameter(name));
   }
-}
-
-function sizeOf(shape: readonly number[]): number {
-  return shape.reduce((product, size) => product * size, 1);
 }

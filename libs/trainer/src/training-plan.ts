@@ -3,6 +3,7 @@ import { invalid, ortTensorOf } from "./network-signature.ts";
 import type { Network } from "@servable/nn";
 import type { Value } from "@servable/onnx";
 import { randomMasks, type RandomMasks } from "@servable/optim";
+import { elementCount } from "@servable/tensor";
 import ort from "onnxruntime-node";
 import type { NetworkState } from "./network-state.ts";
 import { createOrtSession, type OrtSession, type OrtTensors } from "./ort-session.ts";
@@ -56,7 +57,7 @@ export class TrainingPlan {
     this.#seed = seed;
     this.digest = createHash("sha256").update(graph.model).digest("hex");
     this.nodeCount = graph.nodeCount;
-    this.#masks = randomMasks(graph.masks.map(({ name, shape, rate }) => ({ name, rate, size: sizeOf(shape) })));
+    this.#masks = randomMasks(graph.masks.map(({ name, shape, rate }) => ({ name, rate, size: elementCount(shape) })));
     this.#feeds = state.trainingInputs();
     for (const { name, shape } of graph.masks) this.#feeds[name] = new ort.Tensor("float32", this.#masks.masks.get(name) as Float32Array, shape);
     const fetches: Record<string, ort.Tensor | null> = { [graph.loss]: null };
@@ -109,8 +110,4 @@ function accumulate(gradient: Float32Array, before: Float32Array | undefined, we
     return;
   }
   for (let i = 0; i < gradient.length; i++) gradient[i] = (before[i] as number) + (gradient[i] as number) * weight;
-}
-
-function sizeOf(shape: readonly number[]): number {
-  return shape.reduce((product, size) => product * size, 1);
 }

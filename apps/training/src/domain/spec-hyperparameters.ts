@@ -56,14 +56,15 @@ export function applyHyperparameters({ hyperparameters = {}, ...draft }: Trainin
       continue;
     }
     if (!(HYPERPARAMETERS as readonly string[]).includes(path)) throw unknown(path, `is no numeric field: ${HYPERPARAMETERS.join(", ")} or hidden_units.0 …`);
-    const [first = "", second] = path.split(".").map(camelCase);
-    result[first] = second === undefined ? value : { ...(result[first] as object | undefined), [second]: value };
+    setField(result, path, value);
   }
   return result;
 }
 
-function camelCase(name: string): string {
-  return name.replace(/_(\w)/g, (_, letter: string) => letter.toUpperCase());
+/** Puts a value into the field that a path of proto names means, e.g. "optimizer_settings.beta1". */
+export function setField(spec: Record<string, unknown>, path: string, value: unknown): void {
+  const [first = "", second] = path.split(".").map((name) => name.replace(/_(\w)/g, (_, letter: string) => letter.toUpperCase()));
+  spec[first] = second === undefined ? value : { ...(spec[first] as object | undefined), [second]: value };
 }
 
 function unknown(path: string, problem: string): StatusError {

@@ -1,10 +1,10 @@
 import { decodePageToken, pageOf, pageSizeOf } from "@servable/aip";
 import { authorize } from "@servable/auth";
 import type { UploadDatasetRequest, TrainingService } from "@servable/contracts/training/v1/training";
-import { StatusError } from "@servable/errors";
 import type { ServiceImplementation } from "@servable/grpc";
 import type { DatasetCatalog } from "../domain/dataset-catalog.ts";
 import type { DatasetSplits } from "../domain/dataset-splits.ts";
+import { required } from "./field-required.ts";
 import { changesOf, datasetHead, datasetMessage, splitDraft, splitMessage } from "./dataset-messages.ts";
 import { readUpload } from "./upload-reader.ts";
 
@@ -54,8 +54,4 @@ export function datasetMethods({ datasets, splits }: { datasets: DatasetCatalog;
       return {};
     },
   };
-}
-
-function required(field: string): StatusError {
-  return new StatusError("FIELD_REQUIRED", `${field} is required`, { metadata: { field } });
 }

@@ -5,6 +5,7 @@ import { StatusError } from "@servable/errors";
 import { implement, type ServiceRegistration } from "@servable/grpc";
 import type { FineTuningJobs } from "../domain/fine-tuning/fine-tuning-jobs.ts";
 import type { StoredFiles } from "../domain/fine-tuning/stored-files.ts";
+import { required } from "./field-required.ts";
 import { eventMessage, fileMessage, tuningJobMessage } from "./fine-tuning-messages.ts";
 
 const PAGE_DEFAULT = 50;
@@ -108,8 +109,4 @@ async function* chunksOf(messages: AsyncIterator<UploadFileRequest>): AsyncGener
     if (next.value.payload.case !== "chunk") throw new StatusError("FIELD_INVALID", "after the head only chunks may follow", { metadata: { field: "chunk" } });
     yield next.value.payload.value;
   }
-}
-
-function required(field: string): StatusError {
-  return new StatusError("FIELD_REQUIRED", `${field} is required`, { metadata: { field } });
 }

@@ -25,6 +25,7 @@ import type { Direction, Parameter, ParameterValue } from "@servable/tuning";
 import { shownValue } from "../domain/study/spec-paths.ts";
 import type { StudyDraft } from "../domain/study/study-draft.ts";
 import type { PrunerRecord, SamplerRecord, StudyEventRecord, StudyRecord, TrialRecord } from "../domain/study/study-records.ts";
+import { required } from "./field-required.ts";
 import { numberOf, wordOf } from "./enum-words.ts";
 import { crossValidationDraft, crossValidationMessage, specDraft } from "./spec-messages.ts";
 
@@ -192,8 +193,4 @@ function valueMessage(path: string, value: ParameterValue): Value {
 /** Without the messages inside: what is stored is plain. */
 function plain<T>(draft: T): T {
   return JSON.parse(JSON.stringify(draft, (key, value: unknown) => (key === "$typeName" || key === "$unknown" ? undefined : value))) as T;
-}
-
-function required(field: string): StatusError {
-  return new StatusError("FIELD_REQUIRED", `${field} is required`, { metadata: { field } });
 }

@@ -1,6 +1,5 @@
 import { decodePageToken, pageOf, pageSizeOf } from "@servable/aip";
 import { TrainingService } from "@servable/contracts/training/v1/training";
-import { StatusError } from "@servable/errors";
 import { implement, type ServiceRegistration } from "@servable/grpc";
 import { activeTraceparent } from "@servable/telemetry";
 import type { DatasetCatalog } from "../domain/dataset-catalog.ts";
@@ -13,6 +12,7 @@ import type { JobRegistry } from "../domain/job-registry.ts";
 import type { Price } from "../domain/run-record.ts";
 import type { TrainingJob } from "@servable/contracts/training/v1/training_job";
 import { authorize } from "@servable/auth";
+import { required } from "./field-required.ts";
 import { datasetMethods } from "./dataset-methods.ts";
 import { eventMessage, jobMessage } from "./messages.ts";
 import { checkpointMessage, estimateMessage, limitsRecord } from "./run-messages.ts";
@@ -88,10 +88,6 @@ export function trainingService({ datasets, splits, jobs, log, vault, estimate, 
       for await (const event of log.watch(job, Number(afterOffset), signal)) yield eventMessage(event, price);
     },
   });
-}
-
-function required(field: string): StatusError {
-  return new StatusError("FIELD_REQUIRED", `${field} is required`, { metadata: { field } });
 }
 
 /** @throws StatusError `FIELD_REQUIRED` */

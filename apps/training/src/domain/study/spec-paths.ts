@@ -4,7 +4,7 @@
 import { StatusError } from "@servable/errors";
 import type { Assignment, ParameterValue } from "@servable/tuning";
 import type { CategoryImputationKind, EncodingKind, ImputationKind, ScalingKind } from "../preprocessing-spec.ts";
-import { HYPERPARAMETERS } from "../spec-hyperparameters.ts";
+import { HYPERPARAMETERS, setField } from "../spec-hyperparameters.ts";
 import type { Family, LossKind, OptimizerKind, ScheduleShape } from "../training-spec-record.ts";
 import type { TrainingSpecDraft } from "../training-spec.ts";
 
@@ -104,8 +104,7 @@ export function withValues(spec: TrainingSpecDraft, values: Assignment): Trainin
       numbers[path] = value as number;
       continue;
     }
-    const [first = "", second] = path.split(".").map(camelCase);
-    result[first] = second === undefined ? value : { ...(result[first] as object | undefined), [second]: value };
+    setField(result, path, value);
   }
   return { ...result, hyperparameters: numbers };
 }
@@ -114,8 +113,4 @@ function wordOf(path: string, value: string): string {
   const word = value.toLowerCase();
   const prefix = `${path.split(".").at(-1)}_`;
   return word.startsWith(prefix) ? word.slice(prefix.length) : word;
-}
-
-function camelCase(name: string): string {
-  return name.replace(/_(\w)/g, (_, letter: string) => letter.toUpperCase());
 }
